@@ -1,0 +1,55 @@
+# Needs Python >= 3.11 (with venv) and make; everything else is brought into .venv.
+
+PYTHON ?= python3
+UV := uv==0.13.9
+
+.PHONY: help demo test check bench format clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/synced ## run everything against a simulated Uspacy; ONCE=1 plays it once, CHANNEL=telegram picks a messenger
+	.venv/bin/python -m tests.demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(CHANNEL),--channel $(CHANNEL))
+
+test: .venv/synced ## run the tests; ARGS go to pytest
+	.venv/bin/python -m pytest $(ARGS)
+
+# As in production, with throw-away values. There is no server to talk to: the database is Django's dummy.
+check: export DEBUG = 0
+check: export SECRET_KEY = throw-away-secret-key-of-make-check-0123456789-abcdefghij
+check: export ALLOWED_HOSTS = lines.example.com
+check: export PUBLIC_URL = https://lines.example.com
+check: export DATABASE_URL = django.db.backends.dummy://localhost/none
+check: export REDIS_URL = redis://localhost:1/0
+check: export FIELD_ENCRYPTION_KEYS = throw-away-key-of-make-check-0123456789-000=
+check: export USPACY_APP_CODE = app
+check: export USPACY_CLIENT_ID = app
+check: export USPACY_CLIENT_SECRET = throw-away-client-secret-of-make-check
+check: .venv/synced ## lint, types, import rules, migrations, deployment settings
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python manage.py makemigrations --check --dry-run
+	.venv/bin/python manage.py check --deploy --fail-level WARNING
+
+bench: .venv/synced ## run the benchmarks
+	.venv/bin/python -m tests.benchmarks $(ARGS)
+
+format: .venv/synced ## format the code and fix what ruff can
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+clean: ## stop the embedded servers and remove .venv and .local
+	-[ ! -x .venv/bin/python ] || .venv/bin/python -m config.embedded --stop
+	rm -rf .venv .local
+
+# --inexact keeps uv itself, which the lock does not name.
+.venv/synced: pyproject.toml uv.lock | .venv/bin/uv
+	.venv/bin/uv sync --quiet --frozen --inexact --python .venv/bin/python
+	@touch $@
+
+.venv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
