@@ -1,0 +1,6 @@
+"""The messengers we bridge: one file each, listed here."""
+
+from externallines.channels.base import Channel
+from externallines.channels.webhook import Webhook
+
+CHANNELS: dict[str, type[Channel]] = {channel.slug: channel for channel in (Webhook,)}

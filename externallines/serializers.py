@@ -1,0 +1,76 @@
+"""Shapes of the portal-facing API."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from externallines.channels import CHANNELS
+from externallines.models import ExternalLine
+from externallines.services import webhook_url
+
+
+class CredentialFieldSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # Field.label is another thing
+    help_text = serializers.CharField()  # type: ignore[assignment]
+    required = serializers.BooleanField()  # type: ignore[assignment]
+    secret = serializers.BooleanField()
+
+
+class ChannelSerializer(serializers.Serializer[Any]):
+    channel = serializers.CharField(source="slug")
+    label = serializers.CharField()  # type: ignore[assignment]
+    credential_fields = CredentialFieldSerializer(many=True)
+
+
+class LineSerializer(serializers.ModelSerializer[ExternalLine]):
+    """A line as its portal sees it; credentials never leave us."""
+
+    id = serializers.UUIDField(source="key", read_only=True)
+    webhook_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ExternalLine
+        fields = (
+            "id",
+            "status",
+            "error",
+            "channel",
+            "name",
+            "icon",
+            "phone_number",
+            "external_id",
+            "uspacy_id",
+            "webhook_url",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    def get_webhook_url(self, line: ExternalLine) -> str:
+        return webhook_url(line)
+
+
+class ConnectedLineSerializer(LineSerializer):
+    """The answer that connects a line: with what its owner is shown this once."""
+
+    secret = serializers.CharField(
+        required=False, read_only=True, help_text="The generated secret of a webhook line, shown only here."
+    )
+
+    class Meta(LineSerializer.Meta):
+        fields = (*LineSerializer.Meta.fields, "secret")  # type: ignore[assignment]
+
+
+class LineChangeSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=255, help_text="Unique among the external lines of the portal.")
+    icon = serializers.URLField(max_length=1000, required=False, allow_blank=True)
+    phone_number = serializers.CharField(max_length=64, required=False, allow_blank=True)
+    credentials = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=True, max_length=2000),
+        write_only=True,
+        help_text="The fields that `/api/channels/` lists. New ones take effect with `reconnect/`.",
+    )
+
+
+class LineConnectSerializer(LineChangeSerializer):
+    channel = serializers.ChoiceField(choices=[(slug, channel.label) for slug, channel in CHANNELS.items()])

@@ -1,0 +1,236 @@
+"""What happens to a line: it is connected, changed, reconnected, disconnected.
+
+Connecting goes in steps, each of which is stored: check the credentials with the messenger, create the line
+in Uspacy, register the messenger's webhook. A failure leaves the line in `error` with a sentence for its
+owner, and `reconnect` goes on where it stopped.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.templatetags.static import static
+from django.utils import timezone
+
+from externallines.channels import CHANNELS
+from externallines.channels.base import Account, AccountProblem, Channel, InvalidCredentials
+from externallines.models import ExternalLine
+from portals.http import Refused, RemoteError
+from portals.models import Portal
+from portals.services import get_client
+from portals.uspacy import UspacyClient
+
+log = structlog.get_logger(__name__)
+
+
+class AlreadyConnected(Exception):
+    """Another line of the portal has this account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How the line looks in Uspacy, as far as its owner says."""
+
+    name: str
+    icon: str = ""
+    phone_number: str = ""
+
+
+def get_channel(line: ExternalLine) -> Channel:
+    return CHANNELS[line.channel](line.credentials)
+
+
+def webhook_url(line: ExternalLine) -> str:
+    prefix = f"/{settings.URL_PREFIX}" if settings.URL_PREFIX else ""
+    return f"{settings.PUBLIC_URL}{prefix}/webhooks/lines/{line.key}"
+
+
+def connect(*, portal: Portal, channel: str, profile: Profile, credentials: Mapping[str, Any]) -> ExternalLine:
+    """Connect an account as a line; an account that was disconnected gets its old line back.
+
+    Raises InvalidCredentials (nothing is stored) and AlreadyConnected.
+    """
+    prepared = CHANNELS[channel].prepare(checked_fields(channel, credentials))
+    line = ExternalLine(
+        portal=portal,
+        channel=channel,
+        name=profile.name,
+        icon=profile.icon,
+        phone_number=profile.phone_number,
+        credentials=prepared,
+    )
+    line.external_id = str(line.key)  # until the messenger has told whose account it is
+    try:
+        account = get_channel(line).check()
+    except RemoteError as exc:
+        line.save()
+        return _failed(line, exc)
+    line = _line_of_account(line, account)
+    return _establish(line, account)
+
+
+def reconnect(line: ExternalLine) -> ExternalLine:
+    """Go through connecting again, from where it stopped. Raises AlreadyConnected."""
+    try:
+        account = get_channel(line).check()
+    except (InvalidCredentials, RemoteError) as exc:
+        return _failed(line, exc)
+    if account.external_id != line.external_id:
+        line.external_id = account.external_id
+        _save(line, "external_id")
+    return _establish(line, account)
+
+
+def disconnect(line: ExternalLine) -> None:
+    """Stop the line and keep its history; a worker then removes our webhook (`tend_lines`)."""
+    line.status = ExternalLine.Status.DISABLED
+    line.suspended = False
+    line.error = ""
+    _save(line, "status", "suspended", "error")
+    log.info("line_disconnected", line_id=line.pk)
+
+
+def suspend_lines(portal: Portal) -> None:
+    """Disconnect all lines of an uninstalled portal until it installs again."""
+    portal.lines.exclude(status=ExternalLine.Status.DISABLED).update(
+        status=ExternalLine.Status.DISABLED, suspended=True
+    )
+
+
+def unsubscribe(line: ExternalLine) -> None:
+    """Remove our webhook from the messenger, unless it refuses. RemoteError if a later try may help."""
+    try:
+        get_channel(line).unsubscribe(webhook_url(line))
+    except RemoteError as exc:
+        if exc.retryable and not isinstance(exc, AccountProblem):
+            raise
+        log.warning("webhook_not_removed", line_id=line.pk, reason=str(exc))
+    line.subscribed = False
+    _save(line, "subscribed")
+
+
+def change_profile(line: ExternalLine, profile: Profile) -> None:
+    """Change how the line looks, in Uspacy first. Raises RemoteError (nothing is stored)."""
+    line.name, line.icon, line.phone_number = profile.name, profile.icon, profile.phone_number
+    if line.uspacy_id:
+        get_client(line.portal).update_line(line.uspacy_id, **_uspacy_profile(line))
+    _save(line, "name", "icon", "phone_number")
+
+
+def change_credentials(line: ExternalLine, credentials: Mapping[str, Any]) -> None:
+    """Store new credentials, which `reconnect` then tries. Raises InvalidCredentials."""
+    line.credentials = CHANNELS[line.channel].prepare(checked_fields(line.channel, credentials))
+    _save(line, "credentials")
+
+
+def activate(line: ExternalLine) -> None:
+    """The line's first valid event has arrived: it works."""
+    now = timezone.now()
+    ExternalLine.objects.filter(pk=line.pk, status=ExternalLine.Status.CONNECTING).exclude(uspacy_id="").update(
+        status=ExternalLine.Status.ACTIVE, activated_at=now
+    )
+
+
+def report_problem(line: ExternalLine, sentence: str) -> None:
+    """The account needs its owner; the line's messages wait until `reconnect`."""
+    ExternalLine.objects.filter(pk=line.pk, status=ExternalLine.Status.ACTIVE).update(
+        status=ExternalLine.Status.ERROR, error=sentence
+    )
+    log.error("line_needs_attention", line_id=line.pk, reason=sentence)
+
+
+def checked_fields(channel: str, credentials: Mapping[str, Any]) -> dict[str, str]:
+    """Return the credentials as strings, each a field of the channel. Raises InvalidCredentials."""
+    fields = {field.name: field for field in CHANNELS[channel].credential_fields}
+    for name, value in credentials.items():
+        if name not in fields:
+            raise InvalidCredentials("This channel has no such field.", field=str(name))
+        if not isinstance(value, str) or len(value) > 2000:
+            raise InvalidCredentials("This has to be a text of at most 2,000 characters.", field=name)
+    given = {name: value.strip() for name, value in credentials.items()}
+    for name, field in fields.items():
+        if field.required and not given.get(name):
+            raise InvalidCredentials("This field is required.", field=name)
+    return given
+
+
+def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
+    """Store the new line, or take over the disconnected one of the same account."""
+    line.external_id = account.external_id
+    line.phone_number = line.phone_number or account.phone_number
+    line.icon = line.icon or account.picture_url
+    with transaction.atomic():
+        old = line.portal.lines.select_for_update().filter(external_id=account.external_id).first()
+        if old and not old.is_closed:
+            raise AlreadyConnected("This account is connected to the portal already.")
+        if old:
+            old.name, old.icon, old.phone_number = line.name, line.icon, line.phone_number
+            old.channel, old.credentials = line.channel, line.credentials
+            line = old
+        line.status = ExternalLine.Status.CONNECTING
+        try:
+            with transaction.atomic():
+                line.save()
+        except IntegrityError as exc:  # a second request connects the same account right now
+            raise AlreadyConnected("This account is connected to the portal already.") from exc
+    return line
+
+
+def _establish(line: ExternalLine, account: Account) -> ExternalLine:
+    try:
+        line.uspacy_id = _line_in_uspacy(line)
+        _save(line, "uspacy_id")
+        get_channel(line).subscribe(webhook_url(line))
+    except (InvalidCredentials, RemoteError) as exc:
+        return _failed(line, exc)
+    works = account.active or line.activated_at is not None
+    line.status = ExternalLine.Status.ACTIVE if works else ExternalLine.Status.CONNECTING
+    line.activated_at = (line.activated_at or timezone.now()) if works else None
+    line.subscribed, line.suspended, line.error = True, False, ""
+    _save(line, "status", "activated_at", "subscribed", "suspended", "error")
+    log.info("line_connected", line_id=line.pk, portal=line.portal.domain, channel=line.channel)
+    return line
+
+
+def _failed(line: ExternalLine, exc: InvalidCredentials | RemoteError) -> ExternalLine:
+    line.error = str(exc)
+    if not (line.suspended and isinstance(exc, RemoteError) and exc.retryable):
+        line.status, line.suspended = ExternalLine.Status.ERROR, False
+    _save(line, "status", "suspended", "error")  # a suspended line is tried again by `tend_lines`
+    log.warning("line_not_connected", line_id=line.pk, reason=str(exc))
+    return line
+
+
+def _line_in_uspacy(line: ExternalLine) -> str:
+    """Return the id of the line in Uspacy, which is created at most once (uspacy-api.md 5)."""
+    client = get_client(line.portal)
+    if found := _find_in_uspacy(client, line):
+        return found
+    try:
+        return client.create_line(external_id=line.external_id, **_uspacy_profile(line))
+    except Refused:
+        if found := _find_in_uspacy(client, line):  # created by an attempt whose answer was lost
+            return found
+        raise
+
+
+def _find_in_uspacy(client: UspacyClient, line: ExternalLine) -> str:
+    for candidate in client.list_lines():
+        if candidate.id == line.uspacy_id or candidate.external_id == line.external_id:
+            return candidate.id
+    return ""
+
+
+def _uspacy_profile(line: ExternalLine) -> dict[str, str]:
+    icon = line.icon or f"{settings.PUBLIC_URL}{static(f'externallines/{line.channel}.svg')}"
+    return {"name": line.name, "icon": icon, "phone_number": line.phone_number or line.name}
+
+
+def _save(line: ExternalLine, *fields: str) -> None:
+    try:
+        line.save(update_fields=fields)
+    except IntegrityError as exc:
+        raise AlreadyConnected("Another line of the portal has this account.") from exc
