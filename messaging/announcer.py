@@ -1,0 +1,85 @@
+"""Telling the workers which chats have something to deliver, off the request and in batches.
+
+Publishing costs more than everything else a webhook does, and hangs while the broker is away. So a thread of
+each process collects the chats for some milliseconds and publishes them together. What it loses, by a crash
+or an unreachable broker, the sweep finds: correctness never depends on an announcement.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from heapq import heappop, heappush
+
+import structlog
+from kombu.exceptions import OperationalError
+
+from config.celery import app
+
+log = structlog.get_logger(__name__)
+
+DRAIN_CHAT = "messaging.tasks.drain_chat"
+EXPIRES_SECONDS = 60  # a wake-up that waited longer is stale: the sweep has announced its chat again
+COLLECT_SECONDS = 0.005
+MAX_WAITING = 50_000  # chats; more than that is left to the sweep
+PAUSE_AFTER_FAILURE = 1.0
+
+
+class Announcer:
+    """A process's queue of chats to announce, each once, and the thread that publishes them when due."""
+
+    def __init__(self) -> None:
+        self._wanted = threading.Condition()
+        self._due: list[tuple[float, int]] = []
+        self._at: dict[int, float] = {}  # chat id -> when to announce it
+        self._thread: threading.Thread | None = None
+
+    def announce(self, chat_id: int, delay: float = 0.0) -> None:
+        """Have a worker look at the chat in `delay` seconds. Never blocks, never raises."""
+        at = time.monotonic() + delay
+        with self._wanted:
+            if at >= self._at.get(chat_id, float("inf")) or len(self._at) >= MAX_WAITING:
+                return
+            self._at[chat_id] = at
+            heappush(self._due, (at, chat_id))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
+                self._thread.start()
+            self._wanted.notify()
+
+    def _run(self) -> None:
+        while True:
+            batch = self._collect()
+            try:
+                publish(batch)
+            except (OperationalError, OSError) as exc:
+                log.warning("announcement_failed", chats=len(batch), reason=type(exc).__name__)
+                time.sleep(PAUSE_AFTER_FAILURE)
+
+    def _collect(self) -> list[int]:
+        """Wait until a chat is due and return all that are, a few milliseconds later."""
+        with self._wanted:
+            while not self._due or self._due[0][0] > time.monotonic():
+                self._wanted.wait(self._due[0][0] - time.monotonic() if self._due else None)
+        time.sleep(COLLECT_SECONDS)
+        batch = []
+        with self._wanted:
+            now = time.monotonic()
+            while self._due and self._due[0][0] <= now:
+                at, chat_id = heappop(self._due)
+                if self._at.get(chat_id) == at:
+                    del self._at[chat_id]
+                    batch.append(chat_id)
+        return batch
+
+
+def publish(chat_ids: Iterable[int]) -> None:
+    """Publish one `drain_chat` wake-up per chat over one connection. Raises OperationalError or OSError."""
+    with app.producer_pool.acquire(block=True, timeout=5) as producer:
+        for chat_id in chat_ids:
+            app.send_task(DRAIN_CHAT, (chat_id,), producer=producer, expires=EXPIRES_SECONDS)
+
+
+_announcer = Announcer()
+announce = _announcer.announce
+os.register_at_fork(after_in_child=_announcer.__init__)  # type: ignore[misc]  # threads do not survive a fork

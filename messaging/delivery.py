@@ -1,0 +1,261 @@
+"""The lane engine: claim, attempt, settle, back off.
+
+It knows rows and errors, no Celery and no wire format: `destinations` makes the calls. Nothing is locked
+during a call; a worker that dies leaves a lease that lapses, and its late return settles nothing.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
+from django.db.models import DurationField, ExpressionWrapper, F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from externallines.channels.base import AccountProblem, Blocked, Receipt
+from externallines.services import report_problem
+from messaging import destinations, inbox, services
+from messaging.models import Chat, Delivery, DeliveryQuerySet, Message
+from portals.gate import gate_for
+from portals.http import Busy, Refused, RemoteError
+from portals.models import Portal
+from portals.services import NeedsReinstall
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=90)  # longer than any step of an attempt; a long attempt renews it between steps
+RUN_SECONDS = 20.0  # then the next chat gets the thread
+FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
+EXPIRED_PER_RUN = 500
+SETTLE_SECONDS = 60.0  # how long a result waits for a database that is away
+
+
+class ClaimLost(Exception):
+    """Another worker has taken the delivery over, because our lease lapsed."""
+
+
+def drain(chat_id: int) -> float | None:
+    """Deliver what is due in one chat; return the seconds until more is due, None if nothing will be."""
+    until = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < until:
+        heads = _heads(chat_id)
+        attempted = [_attempt(head) for head in heads if head.due_in <= timedelta(0)]
+        if not any(attempted):
+            waits = [head.due_in.total_seconds() for head in heads if head.due_in > timedelta(0)]
+            return min(waits, default=None)
+    return 0.0
+
+
+def _heads(chat_id: int) -> list[Delivery]:
+    """Return the heads of the lanes that wait for no person, Uspacy's first, with `due_in`."""
+    heads = (
+        Delivery.objects.open()
+        .filter(chat_id=chat_id)
+        .order_by("-destination", "id")
+        .distinct("destination")
+        .select_related("message__parent", "chat__line__portal")
+        .annotate(  # type: ignore[no-redef]  # declared in the model
+            due_in=ExpressionWrapper(F("available_at") - Now(), output_field=DurationField())
+        )
+    )
+    return [head for head in heads if not head.waits_for]
+
+
+def _attempt(delivery: Delivery) -> bool:
+    """Make one attempt if the remote takes calls and no one else is at it; False if nothing was done."""
+    if delay := gate_for(destinations.remote(delivery)).delay():
+        return _postpone(delivery, delay)
+    if not _claim(delivery):
+        return False
+    started = time.monotonic()
+    try:
+        receipt = destinations.perform(delivery, still_ours=partial(_extend, delivery))
+    except ClaimLost:
+        outcome = "lost"
+    except Exception as exc:  # the one place that decides what a failure means
+        outcome = _settle_surely(partial(_settle_failure, delivery, exc))
+    else:
+        outcome = _settle_surely(partial(_settle_success, delivery, receipt))
+        if receipt is not None:
+            inbox.reprocess_unknown(delivery.chat.line)
+    log.info(
+        "delivery_attempted",
+        delivery_id=delivery.pk,
+        message_id=delivery.message_id,
+        to=delivery.destination,
+        kind=delivery.kind,
+        attempt=delivery.attempts,
+        outcome=outcome,
+        error=delivery.error,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    return True
+
+
+def _claim(delivery: Delivery) -> bool:
+    """Take the delivery for the length of a lease, unless another worker was faster."""
+    claimed = (
+        Delivery.objects.open()
+        .due()
+        .filter(pk=delivery.pk, attempts=delivery.attempts)
+        .update(attempts=F("attempts") + 1, available_at=Now() + LEASE)
+    )
+    delivery.attempts += 1
+    return claimed == 1
+
+
+def _extend(delivery: Delivery) -> None:
+    """Renew the lease in the middle of an attempt. Raises ClaimLost."""
+    if not _ours(delivery).update(available_at=Now() + LEASE):
+        raise ClaimLost
+
+
+def _ours(delivery: Delivery) -> DeliveryQuerySet:
+    """The delivery's row as long as our claim holds: the fence against a worker that comes back late."""
+    return Delivery.objects.open().filter(pk=delivery.pk, attempts=delivery.attempts)
+
+
+def _postpone(delivery: Delivery, delay: float) -> bool:
+    """Come back when the gate has a place, without an attempt; but not for ever."""
+    if _has_expired(delivery):
+        if not _claim(delivery):
+            return False
+        reason = RemoteError(f"{delivery.error or 'The other side could not be reached.'} {_gave_up()}")
+        _settle_surely(partial(_settle_failure, delivery, reason))
+        return True
+    return bool(_ours(delivery).due().update(available_at=Now() + timedelta(seconds=delay)))
+
+
+def _settle_surely(settle: Callable[[], str]) -> str:
+    """Record a result, outliving a restart of the database: a result that is lost would be sent again."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            return settle()
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > until:
+                raise
+            close_old_connections()
+            time.sleep(0.5)
+
+
+@transaction.atomic
+def _settle_success(delivery: Delivery, receipt: Receipt | None) -> str:
+    services.lock(delivery.chat_id)
+    if not _ours(delivery).update(status=Delivery.Status.SENT, error="", settled_at=Now()):
+        return "lost"
+    delivery.error = ""
+    if delivery.kind != Delivery.Kind.MESSAGE:
+        return "sent"
+    message = delivery.message
+    if receipt is not None:
+        taken = Message.objects.filter(chat=delivery.chat_id, external_id=receipt.external_id).exclude(
+            pk=message.pk
+        )
+        external_id = str(message.uspacy_id) if taken.exists() else receipt.external_id
+        Message.objects.filter(pk=message.pk).update(external_id=external_id)
+        services.record_status(message, services.STATUS_OF[receipt.status])
+    else:
+        services.advance(message, Message.Status.SENT)
+    return "sent"
+
+
+@transaction.atomic
+def _settle_failure(delivery: Delivery, exc: Exception) -> str:
+    services.lock(delivery.chat_id)
+    delivery.error = _sentence(exc)
+    if isinstance(exc, AccountProblem) and _is_held(delivery, exc):
+        report_problem(delivery.chat.line, delivery.error)
+    if _may_try_again(delivery, exc):
+        delay = _delay(delivery, exc)
+        kept = _ours(delivery).update(available_at=Now() + timedelta(seconds=delay), error=delivery.error)
+        return "waiting" if kept else "lost"
+    if not _ours(delivery).update(status=Delivery.Status.FAILED, error=delivery.error, settled_at=Now()):
+        return "lost"
+    if isinstance(exc, Blocked):
+        Chat.objects.filter(pk=delivery.chat_id).update(blocked=True)
+    _tell(delivery)
+    return "failed"
+
+
+def _may_try_again(delivery: Delivery, exc: Exception) -> bool:
+    """Our own faults are mended by a new release: they are worth another attempt, too."""
+    final = isinstance(exc, RemoteError) and not exc.retryable
+    if final or _is_held(delivery, exc) or not _has_expired(delivery):
+        return not final
+    delivery.error = f"{delivery.error} {_gave_up()}"
+    return False
+
+
+def _tell(delivery: Delivery) -> None:
+    """Let the message, and where it is an operator's, the operator know of a final failure."""
+    message = delivery.message
+    match delivery.kind, delivery.destination:
+        case Delivery.Kind.MESSAGE, Delivery.Destination.CUSTOMER:
+            services.record_status(message, Message.Status.FAILED, error=delivery.error)
+        case Delivery.Kind.MESSAGE, _:
+            services.advance(message, Message.Status.FAILED, error=delivery.error)
+        case ((Delivery.Kind.EDIT | Delivery.Kind.DELETE), Delivery.Destination.CUSTOMER):
+            services.record_note(message, delivery.error)
+
+
+def _sentence(exc: Exception) -> str:
+    if isinstance(exc, RemoteError):
+        return str(exc)[:2000]
+    log.error("delivery_fault", exc_info=exc)
+    return "An internal error, which the logs explain."
+
+
+def _is_held(delivery: Delivery, exc: Exception) -> bool:
+    """Whether a person has to mend the portal or the line before the lane can go on."""
+    if isinstance(exc, AccountProblem):
+        return delivery.attempts > exc.tolerated
+    return isinstance(exc, NeedsReinstall)
+
+
+def _delay(delivery: Delivery, exc: Exception) -> float:
+    """Return the seconds until the next attempt: what the other side asks for, else exponential with jitter."""
+    if isinstance(exc, Busy):
+        return exc.retry_after or FIRST_RETRY
+    if _is_held(delivery, exc):
+        return 0.0  # it goes on the moment that is mended
+    backoff = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(delivery.attempts - 1, 20))
+    backoff *= random.uniform(0.8, 1.2)  # noqa: S311  no secret
+    asked = exc.retry_after if isinstance(exc, RemoteError) else None
+    return max(backoff if asked is None else 0.0, asked or 0.0)
+
+
+def expire_held() -> int:
+    """Fail operators' messages that waited too long for their line to be mended; return how many.
+
+    An answer goes stale, and its operator has to know. A customer's message waits for its portal for ever.
+    """
+    deadline = timezone.now() - timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
+    held = (
+        Delivery.objects.heads()
+        .filter(
+            destination=Delivery.Destination.CUSTOMER,
+            created_at__lt=deadline,
+            chat__line__portal__status=Portal.Status.ACTIVE,
+        )
+        .due()
+        .exclude(pk__in=Delivery.objects.open().deliverable())
+        .select_related("message", "chat__line__portal")[:EXPIRED_PER_RUN]
+    )
+    claimed = [delivery for delivery in held if _claim(delivery)]
+    for delivery in claimed:
+        _settle_failure(delivery, Refused(f"{delivery.waits_for} {_gave_up()}"))
+    return len(claimed)
+
+
+def _has_expired(delivery: Delivery) -> bool:
+    return timezone.now() - delivery.created_at > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
+
+
+def _gave_up() -> str:
+    return f"Given up after {settings.DELIVERY_MAX_AGE_HOURS} hours."

@@ -1,0 +1,177 @@
+"""One attempt at a delivery: the calls to Uspacy or to the line's messenger."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from externallines.channels import markup
+from externallines.channels.base import Blocked, OutboundFile, OutboundMessage, Receipt
+from externallines.services import get_channel
+from messaging import transfer
+from messaging.models import Chat, Delivery, Message
+from portals.http import Refused
+from portals.services import get_client
+from portals.uspacy import DuplicateMessage, MessageFields, UspacyClient
+
+USPACY_TEXT_LIMIT = 10_000  # characters; Uspacy's own limit is not documented (uspacy-api.md 11.13)
+USPACY_STATUS = {
+    Message.Status.SENT: "sent",
+    Message.Status.DELIVERED: "delivered",
+    Message.Status.READ: "read",
+    Message.Status.FAILED: "error",
+}
+
+
+def remote(delivery: Delivery) -> str:
+    """Return the name of the gate that the attempt has to pass."""
+    line = delivery.chat.line
+    return line.portal.domain if delivery.to_uspacy else get_channel(line).remote
+
+
+def perform(delivery: Delivery, *, still_ours: Callable[[], None]) -> Receipt | None:
+    """Make the calls of one delivery; return the messenger's receipt for a message it took.
+
+    `still_ours` is called before every further long step, and raises if another worker has taken over.
+    Raises RemoteError; any other exception is a fault of ours.
+    """
+    match delivery.destination, delivery.kind:
+        case Delivery.Destination.USPACY, Delivery.Kind.MESSAGE:
+            _create_in_uspacy(delivery, still_ours)
+        case Delivery.Destination.USPACY, Delivery.Kind.EDIT:
+            _edit_in_uspacy(delivery)
+        case Delivery.Destination.USPACY, Delivery.Kind.DELETE:
+            _delete_in_uspacy(delivery)
+        case Delivery.Destination.USPACY, Delivery.Kind.STATUS:
+            _report_status(delivery)
+        case Delivery.Destination.CUSTOMER, Delivery.Kind.MESSAGE:
+            return _send_to_customer(delivery, still_ours)
+        case Delivery.Destination.CUSTOMER, Delivery.Kind.EDIT:
+            _edit_at_customer(delivery)
+        case Delivery.Destination.CUSTOMER, Delivery.Kind.DELETE:
+            _delete_at_customer(delivery)
+    return None
+
+
+def _create_in_uspacy(delivery: Delivery, still_ours: Callable[[], None]) -> None:
+    message, chat = delivery.message, delivery.chat
+    client = get_client(chat.line.portal)
+    if not chat.in_uspacy:
+        _create_chat(client, chat)
+    notes = transfer.upload_attachments(delivery, client, still_ours)
+    for number, text in enumerate(_parts(message.text, notes)):
+        try:
+            client.create_message(**_uspacy_message(message, number, text))
+        except DuplicateMessage:
+            # Stored by an attempt whose answer was lost; without such an attempt it has to be proved.
+            if delivery.attempts == 1 and not client.has_message(_part_id(message, number)):
+                raise Refused("Uspacy has another message with the same external id.") from None
+
+
+def _create_chat(client: UspacyClient, chat: Chat) -> None:
+    with suppress(DuplicateMessage):  # created by an attempt whose answer was lost: the id is ours alone
+        client.create_chat(
+            id=str(chat.uspacy_id),
+            name=chat.name or chat.external_id,
+            line_id=chat.line.uspacy_id,
+            picture_url=chat.picture_url or transfer.asset_url("customer.svg"),
+            meta=chat.meta,
+        )
+    Chat.objects.filter(pk=chat.pk).update(in_uspacy=True)
+
+
+def _parts(text: str, notes: list[str]) -> list[str]:
+    """Return the texts of the messages that a customer's message becomes: one, unless it is very long."""
+    return markup.split("\n\n".join([text, *notes] if text else notes), USPACY_TEXT_LIMIT) or [""]
+
+
+def _uspacy_message(message: Message, number: int, text: str) -> MessageFields:
+    """Return what creates or updates part `number` of a message; the first part has the files."""
+    files = [attachment.uspacy_file for attachment in message.attachments.all() if attachment.uspacy_file]
+    return {
+        "id": _part_id(message, number),
+        "line_id": message.chat.line.uspacy_id,
+        "chat_id": str(message.chat.uspacy_id),
+        "type": message.type if number == 0 else "MESSAGE",
+        "text": text,
+        "external_id": message.external_id if number == 0 else f"{message.external_id}#{number + 1}",
+        "external_author_id": "" if message.is_outbound else message.author_id,
+        "parent_id": str(message.parent.uspacy_id) if message.parent else "",
+        "files": files if number == 0 else [],
+    }
+
+
+def _part_id(message: Message, number: int) -> str:
+    return str(message.uspacy_id if number == 0 else uuid.uuid5(message.uspacy_id, str(number)))
+
+
+def _edit_in_uspacy(delivery: Delivery) -> None:
+    """Replace the whole message: which fields an update may leave out is not documented (uspacy-api.md 7.3)."""
+    message = delivery.message
+    if message.status == Message.Status.FAILED and not message.is_outbound:
+        return  # never arrived; to send it again sends the new text
+    client = get_client(delivery.chat.line.portal)
+    notes = [transfer.note(attachment) for attachment in message.attachments.all() if attachment.error]
+    for number, text in enumerate(_parts(message.text, notes)):
+        content = _uspacy_message(message, number, text)
+        try:
+            if number:
+                client.create_message(**content)  # the new text may be longer than the old one
+                continue
+        except DuplicateMessage:
+            pass
+        client.update_message(**content)
+
+
+def _delete_in_uspacy(delivery: Delivery) -> None:
+    message = delivery.message
+    client = get_client(delivery.chat.line.portal)
+    for number in range(len(_parts(message.text, []))):
+        client.delete_message(_part_id(message, number))
+
+
+def _report_status(delivery: Delivery) -> None:
+    """Send the newest status, so that a burst of them ends in the right one."""
+    message = delivery.message
+    if status := USPACY_STATUS.get(Message.Status(message.status)):
+        client = get_client(delivery.chat.line.portal)
+        client.set_message_status(str(message.uspacy_id), status, message.error)
+
+
+def _send_to_customer(delivery: Delivery, still_ours: Callable[[], None]) -> Receipt | None:
+    message, chat = delivery.message, delivery.chat
+    if message.deleted_at:
+        raise Refused("Deleted by the operator before it was sent.")
+    if chat.line.is_closed:
+        raise Refused(f"The line {chat.line.name} is disconnected.")
+    if chat.blocked:
+        raise Blocked("The customer has blocked the business. They have to write first.")
+    files = transfer.outbound_files(message, still_ours)
+    return get_channel(chat.line).send(_outbound(delivery, files))
+
+
+def _edit_at_customer(delivery: Delivery) -> None:
+    message = delivery.message
+    if message.external_id and not message.deleted_at and not delivery.chat.line.is_closed:
+        get_channel(delivery.chat.line).edit(_outbound(delivery))
+
+
+def _delete_at_customer(delivery: Delivery) -> None:
+    if delivery.message.external_id and not delivery.chat.line.is_closed:
+        get_channel(delivery.chat.line).delete(_outbound(delivery))
+
+
+def _outbound(delivery: Delivery, files: Sequence[OutboundFile] = ()) -> OutboundMessage:
+    message, chat = delivery.message, delivery.chat
+    return OutboundMessage(
+        client_id=str(message.uspacy_id),
+        delivery_id=str(delivery.pk),
+        chat_id=chat.external_id,
+        contact_id=chat.contact_id or chat.external_id,
+        seq=message.pk,
+        text=message.text,
+        files=files,
+        external_id=message.external_id,
+        reply_to=message.parent.external_id if message.parent else "",
+        author_id=message.author_id,
+        sent_at=message.sent_at,
+    )

@@ -1,0 +1,121 @@
+"""Webhooks in: stored, then interpreted, in one transaction that is committed before we answer.
+
+Interpretation is synchronous, so that order of arrival is order of rows. What we cannot interpret is kept as
+failed and can be processed again; a fault of the database rolls everything back and makes the sender repeat.
+"""
+
+import json
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from externallines.channels.base import Headers
+from externallines.models import ExternalLine
+from externallines.services import activate, get_channel
+from messaging import customers, operators
+from messaging.models import UNKNOWN_MESSAGE, USPACY, WebhookEvent
+from messaging.uspacy_events import Irrelevant
+from portals.payload import InvalidPayload, parse_json
+
+log = structlog.get_logger(__name__)
+
+Interpreter = Callable[[Any], None]  # takes the payload; raises Irrelevant, InvalidPayload, or what our fault is
+UNKNOWN_FOR = timedelta(hours=1)
+
+
+def receive_from_uspacy(key: str, text: str) -> bool:
+    """Take in the `Message` of a verified SNS notification; False if we have it already."""
+    try:
+        return _receive(USPACY, key, text, operators.interpret)
+    except InvalidPayload:
+        _store_failure(USPACY, key, text)
+        return True
+
+
+def receive_from_line(line: ExternalLine, headers: Headers, body: bytes) -> bool:
+    """Take in a verified webhook call of a line's messenger; False if we have all of it already.
+
+    Raises InvalidPayload: the call breaks the messenger's contract and nothing of it is stored.
+    """
+    new = [
+        _receive(str(line.key), update.key, json.dumps(update.payload, ensure_ascii=False), _interpreter(line))
+        for update in get_channel(line).split(headers, body)
+    ]
+    if line.status == ExternalLine.Status.CONNECTING:
+        activate(line)
+    return any(new)
+
+
+def reprocess(event: WebhookEvent) -> WebhookEvent:
+    """Interpret a stored event again, as if it came now; its outcome tells what became of it."""
+    if event.source == USPACY:
+        interpret: Interpreter = operators.interpret
+    else:
+        interpret = _interpreter(ExternalLine.objects.select_related("portal").get(key=event.source))
+    try:
+        with transaction.atomic():
+            _interpret(event, interpret)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # a fault of ours, or of the payload: the evidence stays
+        _mark_failed(event)
+    event.save(update_fields=["outcome", "reason", "error"])
+    return event
+
+
+def reprocess_unknown(line: ExternalLine) -> None:
+    """Interpret again the line's statuses that overtook the id of the message they tell of."""
+    recent = timezone.now() - UNKNOWN_FOR
+    for event in WebhookEvent.objects.filter(
+        source=str(line.key), reason=UNKNOWN_MESSAGE, received_at__gte=recent
+    ).order_by("id"):
+        reprocess(event)
+
+
+def _receive(source: str, key: str, text: str, interpret: Interpreter) -> bool:
+    try:
+        with transaction.atomic():
+            event = WebhookEvent.objects.store(source, key, text)
+            if event is None:
+                return False
+            _interpret(event, interpret)
+            if event.outcome != WebhookEvent.Outcome.ACCEPTED:
+                event.save(update_fields=["outcome", "reason"])
+    except (OperationalError, InterfaceError, InvalidPayload):
+        raise
+    except Exception:  # a fault of ours: the event is kept, and so is the reason
+        _store_failure(source, key, text)
+        return True
+    if event.reason == UNKNOWN_MESSAGE:
+        reprocess(event)  # the id may have been recorded while we looked
+    return True
+
+
+def _interpreter(line: ExternalLine) -> Interpreter:
+    return lambda payload: customers.interpret(line, payload)
+
+
+def _interpret(event: WebhookEvent, interpret: Interpreter) -> None:
+    event.outcome, event.reason, event.error = WebhookEvent.Outcome.ACCEPTED, "", ""
+    try:
+        interpret(parse_json(event.payload))
+    except Irrelevant as exc:
+        event.outcome, event.reason = WebhookEvent.Outcome.IGNORED, str(exc)[:255]
+
+
+def _store_failure(source: str, key: str, text: str) -> None:
+    """Keep an event that could not be interpreted, with the traceback of the exception being handled."""
+    event = WebhookEvent.objects.store(source, key, text)
+    if event is not None:
+        _mark_failed(event)
+        event.save(update_fields=["outcome", "reason", "error"])
+
+
+def _mark_failed(event: WebhookEvent) -> None:
+    event.outcome, event.reason, event.error = WebhookEvent.Outcome.FAILED, "", traceback.format_exc()
+    log.error("webhook_event_failed", source=event.source, key=event.key, traceback=event.error)

@@ -1,0 +1,296 @@
+"""Chats, messages and the outbox."""
+
+from datetime import timedelta
+
+from django.contrib.postgres.indexes import GinIndex
+from django.db import connection, models
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from externallines.models import ExternalLine
+from portals.fields import EncryptedTextField
+from portals.models import Portal
+
+USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
+UNKNOWN_MESSAGE = "unknown message"  # the reason of a status that overtook our own bookkeeping
+
+
+class Chat(models.Model):
+    """One customer on one line."""
+
+    line = models.ForeignKey(ExternalLine, models.CASCADE, related_name="chats")
+    external_id = models.CharField(max_length=255)  # the conversation, as the channel names it
+    contact_id = models.CharField(max_length=255, blank=True, default="")  # the customer, likewise
+    uspacy_id = models.UUIDField(unique=True)
+    in_uspacy = models.BooleanField(default=False)  # Uspacy has this chat
+    name = models.CharField(max_length=255, blank=True, default="")
+    picture_url = models.TextField(blank=True, default="")
+    meta = models.JSONField(blank=True, default=list)  # [{"type", "value"}], as Uspacy wants it
+    blocked = models.BooleanField(default=False)  # by the customer, until they write again
+    last_message_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-last_message_at", "-id")
+        constraints = [models.UniqueConstraint(fields=["line", "external_id"], name="chat_unique_external_id")]
+        indexes = [
+            models.Index(fields=["line", "-last_message_at", "-id"], name="chat_newest_of_line"),
+            models.Index(fields=["-last_message_at", "-id"], name="chat_newest"),
+            models.Index(fields=["line", "contact_id"], name="chat_contact"),
+            GinIndex(fields=["meta"], opclasses=["jsonb_path_ops"], name="chat_meta"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.external_id
+
+
+class Message(models.Model):
+    """One message of a chat, in either direction.
+
+    queued -> sent -> delivered -> read, never back.
+    queued or sent -> failed; a failed one may still turn out delivered or read, or be sent again (queued).
+    """
+
+    class Direction(models.TextChoices):
+        INBOUND = "in", "From the customer"
+        OUTBOUND = "out", "From the operator"
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENT = "sent", "Sent"
+        DELIVERED = "delivered", "Delivered"
+        READ = "read", "Read"
+        FAILED = "failed", "Failed"
+
+    chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages")
+    direction = models.CharField(max_length=3, choices=Direction)
+    uspacy_id = models.UUIDField()
+    external_id = models.CharField(max_length=255, blank=True, default="")  # the messenger's; ours once sent
+    type = models.CharField(max_length=10, default="MESSAGE")  # Uspacy's: MESSAGE AUDIO VOICE VIDEO GIF
+    text = models.TextField(blank=True, default="")  # Markdown
+    author_id = models.CharField(max_length=255, blank=True, default="")  # operator's or customer's id
+    parent = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="replies")
+    status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
+    error = models.TextField(blank=True, default="")  # why it failed, or a note to the operator
+    sent_at = models.DateTimeField(default=timezone.now)  # by its author, as the remote tells
+    edited_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(fields=["uspacy_id", "chat"], name="message_unique_uspacy_id"),
+            models.UniqueConstraint(
+                fields=["external_id", "chat"],
+                condition=~Q(external_id=""),  # an operator's message gets its own only once sent
+                name="message_unique_external_id",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["chat", "-id"], name="message_newest_of_chat"),
+            models.Index(fields=["-id"], condition=Q(status="failed"), name="message_failed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_direction_display()} #{self.pk}"
+
+    @property
+    def is_outbound(self) -> bool:
+        return self.direction == self.Direction.OUTBOUND
+
+
+class Attachment(models.Model):
+    """A file of a message. We know where it comes from; its bytes are never kept."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="attachments")
+    name = models.CharField(max_length=255)
+    mime_type = models.CharField(max_length=255, default="application/octet-stream")
+    size = models.BigIntegerField(null=True, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True, default="")
+    kind = models.CharField(max_length=5, default="file")  # image video audio voice file
+    source = models.JSONField(default=dict)  # where the bytes are: the channel's terms, or Uspacy's url
+    uspacy_file = models.JSONField(null=True, blank=True)  # Uspacy's file object, once it has the file
+    error = models.TextField(blank=True, default="")  # why it could not be transferred
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def open(self) -> "DeliveryQuerySet":
+        return self.filter(status=Delivery.Status.OPEN)
+
+    def heads(self) -> "DeliveryQuerySet":
+        """The oldest open delivery of each lane."""
+        older = Delivery.objects.open().filter(
+            chat=OuterRef("chat"), destination=OuterRef("destination"), id__lt=OuterRef("id")
+        )
+        return self.open().filter(~Exists(older))
+
+    def due(self) -> "DeliveryQuerySet":
+        return self.filter(available_at__lte=Now())
+
+    def deliverable(self) -> "DeliveryQuerySet":
+        """Those that wait for no person's help (the query for an empty `Delivery.waits_for`)."""
+        line_answers = Q(chat__line__status=ExternalLine.Status.ACTIVE) | Q(
+            chat__line__status=ExternalLine.Status.DISABLED, chat__line__suspended=False
+        )
+        return self.filter(
+            Q(destination=Delivery.Destination.USPACY) & ~Q(chat__line__uspacy_id="")
+            | Q(destination=Delivery.Destination.CUSTOMER) & line_answers,
+            chat__line__portal__status=Portal.Status.ACTIVE,
+        )
+
+
+class Delivery(models.Model):
+    """One thing that has to reach one destination: a row of the outbox.
+
+    The rows of a lane, one chat towards one destination, are delivered in the order of their ids. Only the
+    oldest open row may be claimed, by one conditional UPDATE that raises `attempts` (a fencing token: the
+    claim of a worker that lost it settles nothing) and moves `available_at` (a lease: the claim of a killed
+    worker lapses). A settled row never opens again; to send again is a new row.
+    """
+
+    class Destination(models.TextChoices):
+        USPACY = "uspacy", "Uspacy"
+        CUSTOMER = "customer", "Customer"
+
+    class Kind(models.TextChoices):
+        MESSAGE = "message", "Message"
+        EDIT = "edit", "Edit"
+        DELETE = "delete", "Deletion"
+        STATUS = "status", "Status"
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Waiting"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Failed"
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="deliveries")
+    chat = models.ForeignKey(Chat, models.CASCADE, related_name="deliveries")  # with destination: the lane
+    destination = models.CharField(max_length=8, choices=Destination)
+    kind = models.CharField(max_length=7, choices=Kind, default=Kind.MESSAGE)
+    status = models.CharField(max_length=6, choices=Status, default=Status.OPEN)
+    attempts = models.PositiveIntegerField(default=0)
+    available_at = models.DateTimeField(db_default=Now())  # next attempt, or end of the lease
+    error = models.TextField(blank=True, default="")  # of the last attempt
+    created_at = models.DateTimeField(db_default=Now())
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    due_in: timedelta  # where a query adds it
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "deliveries"
+        permissions = [("requeue_delivery", "Can send a failed delivery again")]
+        indexes = [
+            models.Index(fields=["chat", "destination", "id"], condition=Q(status="open"), name="delivery_lane"),
+            models.Index(fields=["available_at"], condition=Q(status="open"), name="delivery_due"),
+            models.Index(fields=["-id"], condition=Q(status="failed"), name="delivery_failed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} to {self.get_destination_display()} #{self.pk}"
+
+    @property
+    def to_uspacy(self) -> bool:
+        return self.destination == self.Destination.USPACY
+
+    @property
+    def waits_for(self) -> str:
+        """Return what a person has to mend before this can be tried, "" if nothing (as `deliverable`)."""
+        line, portal = self.chat.line, self.chat.line.portal
+        if not portal.is_active:
+            return f"The app has to be installed again on {portal.domain}."
+        if self.to_uspacy:
+            return "" if line.uspacy_id else f"The line {line.name} has to be connected to Uspacy."
+        if line.status == line.Status.ACTIVE or line.is_closed:
+            return ""
+        return f"The line {line.name} needs attention: {line.error or line.get_status_display().lower()}"
+
+
+class WebhookEventManager(models.Manager["WebhookEvent"]):
+    def store(self, source: str, key: str, payload: str) -> "WebhookEvent | None":
+        """Insert an event and return it; None if it is here already (waits for a concurrent insert to end)."""
+        event = WebhookEvent(source=source, key=key, payload=payload)
+        with connection.cursor() as cursor:  # the ORM's ignore_conflicts does not tell whether it inserted
+            cursor.execute(
+                "INSERT INTO messaging_webhookevent (source, key, payload, received_at, outcome, reason, error)"
+                " VALUES (%s, %s, %s, %s, %s, '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
+                [source, key, payload, event.received_at, event.outcome],
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        event.pk = row[0]
+        event._state.adding = False
+        return event
+
+
+class WebhookEvent(models.Model):
+    """One webhook as it came, and what became of it: the evidence, and the guard against repeats."""
+
+    class Outcome(models.TextChoices):
+        ACCEPTED = "accepted", "Accepted"
+        IGNORED = "ignored", "Ignored"
+        FAILED = "failed", "Failed"
+
+    source = models.CharField(max_length=64)  # "uspacy", or the key of a line
+    key = models.CharField(max_length=255)  # the sender's id of the event
+    payload = models.TextField()  # JSON
+    received_at = models.DateTimeField(default=timezone.now)
+    outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.ACCEPTED)
+    reason = models.CharField(max_length=255, blank=True, default="")  # why it was ignored
+    error = models.TextField(blank=True, default="")  # traceback of a failure of ours
+
+    objects = WebhookEventManager()
+
+    class Meta:
+        ordering = ("-id",)
+        permissions = [("reprocess_webhookevent", "Can process a webhook event again")]
+        constraints = [models.UniqueConstraint(fields=["source", "key"], name="event_unique_key")]
+        indexes = [
+            models.Index(fields=["received_at"], name="event_received"),
+            models.Index(fields=["-id"], condition=Q(outcome="failed"), name="event_failed"),
+            models.Index(
+                fields=["source", "id"], condition=Q(reason=UNKNOWN_MESSAGE), name="event_unknown_message"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.key}"
+
+    @property
+    def is_from_uspacy(self) -> bool:
+        return self.source == USPACY
+
+
+class SnsTopic(models.Model):
+    """An Amazon SNS topic that asked to be subscribed, and whether we listen to it."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Waiting for approval"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+
+    arn = models.CharField(max_length=512, unique=True)
+    status = models.CharField(max_length=8, choices=Status, default=Status.PENDING)
+    subscribe_url = EncryptedTextField(blank=True, default="")  # whoever has it can confirm
+    requested_at = models.DateTimeField(default=timezone.now)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    unsubscribed_at = models.DateTimeField(null=True, blank=True)  # set: Uspacy's events have stopped
+    error = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "SNS topic"
+        permissions = [("approve_snstopic", "Can approve or reject an SNS topic")]
+
+    def __str__(self) -> str:
+        return self.arn

@@ -1,0 +1,92 @@
+"""What Uspacy tells us of its operators, applied to the chats of the portal's lines (uspacy-api.md 9.3)."""
+
+import uuid
+from typing import Any
+
+from externallines.channels import CHANNELS
+from externallines.models import ExternalLine
+from messaging import services
+from messaging.models import Chat, Delivery, Message
+from messaging.uspacy_events import Action, Irrelevant, OperatorMessage, parse
+from portals.models import Portal
+from portals.payload import InvalidPayload
+
+CUSTOMER = Delivery.Destination.CUSTOMER
+
+
+def interpret(payload: Any) -> None:
+    """Apply one event of Uspacy's messenger. Raises Irrelevant where nothing came of it, and InvalidPayload."""
+    written = parse(payload)
+    chat = _chat(written)
+    message = Message.objects.filter(uspacy_id=written.id, chat=chat).select_related("chat").first()
+    if message is not None and (not message.is_outbound or services.is_echo(message)):
+        raise Irrelevant("echo of our own message")
+    match written.action:
+        case Action.DELETE:
+            _delete(written, chat, message)
+        case Action.UPDATE if message is not None:
+            if not services.record_edit(message, written.text, towards=CUSTOMER, at=written.happened_at):
+                raise Irrelevant("nothing changed")
+        case _:  # an update that overtook its creation is the first we hear of the message
+            if services.record_outbound(chat, written) is None:
+                raise Irrelevant("known message")
+
+
+def _delete(written: OperatorMessage, chat: Chat, message: Message | None) -> None:
+    if message is None:
+        services.record_deleted(chat, written)
+    elif not services.record_deletion(message, towards=CUSTOMER):
+        raise Irrelevant("nothing changed")
+
+
+def _chat(written: OperatorMessage) -> Chat:
+    """Return the chat an event is about: only ever one of the portal that the event names."""
+    line = _line(written)
+    chats = Chat.objects.select_related("line__portal").filter(line__portal__domain=written.domain)
+    if line is not None:
+        chats = chats.filter(line=line)
+    if written.chat_id and (chat := chats.filter(uspacy_id=written.chat_id).first()):
+        return chat
+    if line is not None and (chat := _chat_by_meta(line, written)):
+        return chat
+    if written.action is Action.DELETE:
+        message = Message.objects.filter(uspacy_id=written.id, chat__in=chats).select_related("chat__line").first()
+        if message is None:
+            raise Irrelevant("unknown message")
+        return message.chat
+    raise InvalidPayload("The chat is not one of the line's, and its meta names no customer of the line.")
+
+
+def _line(written: OperatorMessage) -> ExternalLine | None:
+    """Return the line of the event; None where a deletion names none."""
+    portal = Portal.objects.filter(domain=written.domain).exclude(status=Portal.Status.UNINSTALLED).first()
+    if portal is None:
+        raise Irrelevant("not a portal of ours")
+    if not written.line_id:
+        return None
+    line = ExternalLine.objects.filter(portal=portal, uspacy_id=written.line_id).select_related("portal").first()
+    if line is None:
+        raise Irrelevant("not a line of ours")
+    return line
+
+
+def _chat_by_meta(line: ExternalLine, written: OperatorMessage) -> Chat | None:
+    """Resolve a chat that Uspacy knows by another id: by the customer its `meta` names (uspacy-api.md 9.3.6)."""
+    for kind, value in written.chat_meta:
+        known = Chat.objects.filter(line=line, meta__contains=[{"type": kind, "value": value}])
+        if chat := known.select_related("line__portal").first():
+            return chat
+    chat_kind = CHANNELS[line.channel].chat_meta
+    for kind, value in written.chat_meta:
+        if kind == chat_kind and value:
+            return Chat.objects.get_or_create(
+                line=line,
+                external_id=value,
+                defaults={
+                    "uspacy_id": written.chat_id or uuid.uuid4(),
+                    "in_uspacy": written.chat_id is not None,
+                    "contact_id": value,
+                    "meta": [{"type": kind, "value": value}],
+                },
+            )[0]
+    return None

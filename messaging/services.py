@@ -1,0 +1,279 @@
+"""What happens in a chat: messages are recorded, edited, deleted, get a status, are sent again.
+
+Every function runs in one transaction that locks its chat, so that the order of arrival is the order of rows.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from externallines.channels.base import Contact, Media, MediaKind, MessageReceived, Progress
+from externallines.models import ExternalLine
+from messaging import announcer
+from messaging.models import Attachment, Chat, Delivery, Message
+from messaging.uspacy_events import OperatorMessage
+
+NAMESPACE = uuid.UUID("6f2f7a52-5a43-4a8e-9e0c-0d4b7d1f5c11")  # of the ids we choose in Uspacy; never changes
+STATUS_OF = {
+    Progress.SENT: Message.Status.SENT,
+    Progress.DELIVERED: Message.Status.DELIVERED,
+    Progress.READ: Message.Status.READ,
+    Progress.FAILED: Message.Status.FAILED,
+}
+# From which statuses each can be reached; nothing else changes a status, but `requeue`.
+REACHED_FROM = {
+    Message.Status.SENT: [Message.Status.QUEUED],
+    Message.Status.DELIVERED: [Message.Status.QUEUED, Message.Status.SENT, Message.Status.FAILED],
+    Message.Status.READ: [
+        Message.Status.QUEUED,
+        Message.Status.SENT,
+        Message.Status.DELIVERED,
+        Message.Status.FAILED,
+    ],
+    Message.Status.FAILED: [Message.Status.QUEUED, Message.Status.SENT],
+}
+
+
+@transaction.atomic(savepoint=False)
+def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | None:
+    """Store a customer's message and queue it for Uspacy; None if we have it as it is.
+
+    A known id with another text is an edit. With `outgoing` the business wrote it elsewhere.
+    """
+    chat = _lock_chat(line, received)
+    if known := _find(chat, external_id=received.message_id):
+        return known if record_edit(known, received.text, towards=Delivery.Destination.USPACY) else None
+    message = Message.objects.create(
+        chat=chat,
+        external_id=received.message_id,
+        uspacy_id=chosen_id(chat, received.message_id),
+        direction=Message.Direction.OUTBOUND if received.outgoing else Message.Direction.INBOUND,
+        status=Message.Status.SENT if received.outgoing else Message.Status.QUEUED,
+        text=received.text,
+        type=_uspacy_type(received.media),
+        author_id=received.contact.id,
+        parent=_find(chat, external_id=received.reply_to) if received.reply_to else None,
+        sent_at=received.sent_at or timezone.now(),
+    )
+    Attachment.objects.bulk_create(
+        Attachment(
+            message=message,
+            name=media.name,
+            mime_type=media.mime_type,
+            size=media.size,
+            kind=media.kind,
+            source=dict(media.source),
+        )
+        for media in received.media
+    )
+    enqueue(message, Delivery.Destination.USPACY)
+    return message
+
+
+@transaction.atomic(savepoint=False)
+def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
+    """Store an operator's message and queue it for the customer; None if we have it already."""
+    lock(chat.pk)
+    if _find(chat, uspacy_id=written.id):
+        return None
+    message = Message.objects.create(
+        chat=chat,
+        uspacy_id=written.id,
+        direction=Message.Direction.OUTBOUND,
+        text=written.text,
+        type=written.type,
+        author_id=written.author_id,
+        parent=_find(chat, uspacy_id=written.parent_id) if written.parent_id else None,
+        sent_at=written.sent_at or timezone.now(),
+    )
+    Attachment.objects.bulk_create(
+        Attachment(
+            message=message,
+            name=file.name,
+            mime_type=file.mime_type,
+            size=file.size,
+            kind=file.kind,
+            source={"url": file.url, "id": file.id},
+        )
+        for file in written.files
+    )
+    Chat.objects.filter(pk=chat.pk).update(last_message_at=timezone.now())
+    enqueue(message, Delivery.Destination.CUSTOMER)
+    return message
+
+
+@transaction.atomic(savepoint=False)
+def record_deleted(chat: Chat, written: OperatorMessage) -> None:
+    """Remember an operator's message whose deletion overtook it, so that it is never sent."""
+    lock(chat.pk)
+    if not _find(chat, uspacy_id=written.id):
+        Message.objects.create(
+            chat=chat,
+            uspacy_id=written.id,
+            direction=Message.Direction.OUTBOUND,
+            status=Message.Status.FAILED,
+            error="Deleted by the operator before it was sent.",
+            deleted_at=timezone.now(),
+        )
+
+
+@transaction.atomic(savepoint=False)
+def record_edit(message: Message, text: str, *, towards: Delivery.Destination, at: datetime | None = None) -> bool:
+    """Store a new text and queue it; False if nothing changed, or if a later edit is known."""
+    message = _lock_message(message)
+    at = at or timezone.now()
+    if message.deleted_at or message.text == text or (message.edited_at and at < message.edited_at):
+        return False
+    message.text, message.edited_at = text, at
+    message.save(update_fields=["text", "edited_at"])
+    enqueue(message, towards, Delivery.Kind.EDIT)
+    return True
+
+
+@transaction.atomic(savepoint=False)
+def record_deletion(message: Message, *, towards: Delivery.Destination) -> bool:
+    """Mark a message as deleted by its author and queue that; False if it was already."""
+    message = _lock_message(message)
+    if message.deleted_at:
+        return False
+    message.deleted_at = timezone.now()
+    message.save(update_fields=["deleted_at"])
+    enqueue(message, towards, Delivery.Kind.DELETE)
+    return True
+
+
+@transaction.atomic(savepoint=False)
+def record_status(message: Message, status: Message.Status, *, error: str = "") -> bool:
+    """Move an operator's message on and queue its status for Uspacy; False if it is there or further already."""
+    if not advance(message, status, error=error):
+        return False
+    lock(message.chat_id)
+    enqueue(message, Delivery.Destination.USPACY, Delivery.Kind.STATUS)
+    return True
+
+
+@transaction.atomic(savepoint=False)
+def record_note(message: Message, note: str) -> None:
+    """Tell the operator something about a message whose status stays."""
+    lock(message.chat_id)
+    Message.objects.filter(pk=message.pk).update(error=note[:2000])
+    enqueue(message, Delivery.Destination.USPACY, Delivery.Kind.STATUS)
+
+
+def advance(message: Message, status: Message.Status, *, error: str = "") -> bool:
+    """Raise a message's status; False if that would be a step back."""
+    changed = Message.objects.filter(pk=message.pk, status__in=REACHED_FROM[status]).update(
+        status=status, error=error[:2000]
+    )
+    return changed == 1
+
+
+@transaction.atomic(savepoint=False)
+def record_reachability(line: ExternalLine, contact_id: str, *, blocked: bool) -> None:
+    """Remember whether a customer has blocked the business."""
+    Chat.objects.filter(line=line, contact_id=contact_id).update(blocked=blocked)
+
+
+@transaction.atomic(savepoint=False)
+def requeue(delivery: Delivery) -> Delivery | None:
+    """Send a failed delivery again, as a new row at the end of its lane; None if it has not failed."""
+    lock(delivery.chat_id)
+    message = delivery.message
+    newer = Delivery.objects.filter(message=message, kind=delivery.kind, pk__gt=delivery.pk)
+    if delivery.status != Delivery.Status.FAILED or newer.exists():
+        return None
+    if delivery.kind == Delivery.Kind.MESSAGE:
+        Message.objects.filter(pk=message.pk, status=Message.Status.FAILED).update(
+            status=Message.Status.QUEUED, error=""
+        )
+    return enqueue(message, Delivery.Destination(delivery.destination), Delivery.Kind(delivery.kind))
+
+
+def lock(chat_id: int) -> None:
+    """Wait until no one else writes to the chat; the lock ends with the transaction."""
+    Chat.objects.select_for_update(no_key=True).only("pk").get(pk=chat_id)
+
+
+def enqueue(
+    message: Message, destination: Delivery.Destination, kind: Delivery.Kind = Delivery.Kind.MESSAGE
+) -> Delivery:
+    """Append to a lane; a worker hears of it once the transaction has committed.
+
+    The caller holds the chat's lock, so that ids in a lane rise in the order of commits.
+    """
+    delivery = Delivery.objects.create(
+        message=message, chat_id=message.chat_id, destination=destination, kind=kind
+    )
+    transaction.on_commit(lambda: announcer.announce(message.chat_id))
+    return delivery
+
+
+def chosen_id(chat: Chat, external_id: str) -> uuid.UUID:
+    """Return the id under which we create a messenger's message in Uspacy: the same on every attempt."""
+    return uuid.uuid5(chat.uspacy_id, external_id)
+
+
+def is_echo(message: Message) -> bool:
+    """Whether Uspacy has the message from us, so that what it tells of it concerns no one."""
+    return message.uspacy_id == chosen_id(message.chat, message.external_id)
+
+
+def find_message(line: ExternalLine, *, external_id: str = "", client_id: str = "") -> Message | None:
+    """Return a message of the line's chats by the messenger's id or by ours."""
+    messages = Message.objects.filter(chat__line=line)
+    if client_id:
+        try:
+            return messages.filter(uspacy_id=uuid.UUID(client_id)).first()
+        except ValueError:
+            return None
+    return messages.filter(external_id=external_id).first()
+
+
+def _lock_chat(line: ExternalLine, received: MessageReceived) -> Chat:
+    """Return the customer's chat, locked, with what is known of them brought up to date."""
+    contact = received.contact
+    chat, created = Chat.objects.select_for_update(no_key=True).get_or_create(
+        line=line,
+        external_id=received.chat_id,
+        defaults={
+            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.portal.domain} {line.external_id} {received.chat_id}"),
+            **_described(contact),
+        },
+    )
+    if not created:
+        changes = {name: value for name, value in _described(contact).items() if value and not received.outgoing}
+        if not received.outgoing:
+            changes["blocked"] = False  # who writes can be answered
+        for name, value in changes.items():
+            setattr(chat, name, value)
+        chat.last_message_at = timezone.now()
+        chat.save(update_fields=[*changes, "last_message_at"])
+    return chat
+
+
+def _described(contact: Contact) -> dict[str, object]:
+    return {
+        "contact_id": contact.id,
+        "name": contact.name,
+        "picture_url": contact.picture_url,
+        "meta": [{"type": kind, "value": value} for kind, value in contact.meta],
+    }
+
+
+def _lock_message(message: Message) -> Message:
+    """Return the newest state of a message, under its chat's lock."""
+    lock(message.chat_id)
+    return Message.objects.get(pk=message.pk)
+
+
+def _find(chat: Chat, **ids: object) -> Message | None:
+    return Message.objects.filter(chat=chat, **ids).first()
+
+
+def _uspacy_type(media: Sequence[Media]) -> str:
+    """Uspacy shows a lone recording or film as a player (uspacy-api.md 7.1)."""
+    kinds = {MediaKind.VOICE: "VOICE", MediaKind.AUDIO: "AUDIO", MediaKind.VIDEO: "VIDEO"}
+    return kinds.get(media[0].kind, "MESSAGE") if len(media) == 1 else "MESSAGE"

@@ -1,0 +1,56 @@
+"""Wake-ups of the worker. Losing one, or running it twice, changes nothing: all state is in rows."""
+
+from datetime import timedelta
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from messaging import announcer, delivery, topics
+from messaging.models import Delivery, WebhookEvent
+
+log = structlog.get_logger(__name__)
+
+SWEEP_LIMIT = 2_000  # chats a run
+GRACE = timedelta(seconds=3)  # what is due for less has just been announced
+SHORT_WAIT = 30.0  # seconds; a longer wait is left to the sweep
+PRUNE_BATCH = 5_000
+
+
+@shared_task
+def drain_chat(chat_id: int) -> None:
+    """Deliver what is due in one chat; come back soon if more is due soon."""
+    wait = delivery.drain(chat_id)
+    if wait is not None and wait < SHORT_WAIT:
+        announcer.announce(chat_id, delay=wait)
+
+
+@shared_task
+def sweep() -> None:
+    """Every few seconds: announce the chats whose turn has come and whose announcement, if any, was lost."""
+    lanes = Delivery.objects.heads().deliverable().filter(available_at__lte=Now() - GRACE)
+    announcer.publish(lanes.order_by("available_at").values_list("chat_id", flat=True)[:SWEEP_LIMIT])
+
+
+@shared_task
+def expire_held() -> None:
+    """Every few minutes: fail operators' messages that waited too long for their line."""
+    delivery.expire_held()
+
+
+@shared_task
+def confirm_subscriptions() -> None:
+    """Every few seconds: visit the confirmation links of approved SNS topics."""
+    topics.confirm_approved()
+
+
+@shared_task
+def prune_webhook_events() -> None:
+    """Nightly: forget old webhook events, in batches."""
+    old = WebhookEvent.objects.filter(
+        received_at__lt=timezone.now() - timedelta(days=settings.WEBHOOK_EVENT_DAYS)
+    ).order_by("received_at")
+    while ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH]):
+        WebhookEvent.objects.filter(pk__in=ids).delete()

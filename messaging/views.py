@@ -1,0 +1,132 @@
+"""Webhooks of Uspacy and of the messengers: verified, stored, acknowledged; plain views, because they are hot."""
+
+import functools
+import uuid
+from collections.abc import Callable
+from tempfile import TemporaryFile
+from typing import Any
+
+import structlog
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from externallines.channels.base import Channel, InvalidSignature
+from externallines.models import ExternalLine
+from externallines.services import get_channel
+from messaging import inbox, sns, topics, transfer
+from portals.http import RemoteError
+from portals.payload import InvalidPayload
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+
+
+def webhook(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Make the sender come again where the fault is ours and passing: 503 instead of 500."""
+
+    @csrf_exempt
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except RequestDataTooBig:
+            return _error(413, "too_large", "The body is too large.")
+        except (OperationalError, InterfaceError) as exc:
+            log.error("webhook_not_stored", path=request.path, reason=type(exc).__name__)
+            response = _error(503, "unavailable", "Not stored; send it again.")
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            return response
+
+    return wrapped
+
+
+@webhook
+@require_POST
+def uspacy_webhook(request: HttpRequest) -> HttpResponse:
+    """Take in what Uspacy's messenger publishes through Amazon SNS (uspacy-api.md 9)."""
+    try:
+        sns.refuse_raw_delivery(request.headers)
+        envelope = sns.parse(request.body)
+        sns.verify(envelope, now=timezone.now())
+        if not envelope.is_confirmation and not topics.is_trusted(envelope.topic_arn):
+            raise sns.Rejected("The topic is not one we listen to.")
+    except sns.Rejected as exc:
+        log.warning("sns_rejected", reason=str(exc))
+        return _error(403, "rejected", str(exc))
+    except RemoteError as exc:
+        log.error("sns_certificate_unreachable", reason=str(exc))
+        return _error(503, "unavailable", "The signing certificate cannot be fetched now.")
+    match envelope.type:
+        case "SubscriptionConfirmation":
+            topics.request_subscription(envelope)
+        case "UnsubscribeConfirmation":
+            topics.note_unsubscription(envelope)
+        case _:
+            inbox.receive_from_uspacy(envelope.message_id, envelope.message)
+    return HttpResponse()
+
+
+@webhook
+@require_http_methods(["GET", "HEAD", "POST"])
+def line_webhook(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    """Take in what a line's messenger sends, or prove to it that the address is ours."""
+    line = ExternalLine.objects.select_related("portal").filter(key=key).first()
+    if line is None:
+        return _error(404, "unknown_line", "There is no such line.")
+    if line.is_closed:
+        return _error(410, "line_disconnected", "This line was disconnected.")
+    channel = get_channel(line)
+    if request.method != "POST":
+        challenge = channel.answer_challenge(request.GET.dict())
+        if challenge is None:
+            return _error(403, "challenge_refused", "This is not a challenge for this line.")
+        return HttpResponse(challenge, content_type="text/plain; charset=utf-8")
+    return _receive(line, channel, request)
+
+
+def _receive(line: ExternalLine, channel: Channel, request: HttpRequest) -> HttpResponse:
+    if len(request.body) > channel.max_body:
+        return _error(413, "too_large", f"The body is larger than {channel.max_body} bytes.")
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        channel.verify(headers, request.body)
+        new = inbox.receive_from_line(line, headers, request.body)
+    except InvalidSignature as exc:
+        log.warning("signature_refused", line_id=line.pk, reason=str(exc))
+        return _error(401, "invalid_signature", str(exc) or "The signature does not match.")
+    except InvalidPayload as exc:
+        return _error(422, "invalid_payload", str(exc), field=exc.field)
+    return JsonResponse({"ok": True, "duplicate": not new}, status=202)
+
+
+@webhook
+@require_GET
+def attachment(request: HttpRequest, token: str, name: str) -> HttpResponseBase:
+    """Stream an operator's file to a messenger that fetches it; the signed URL is the credential."""
+    found = transfer.attachment_of_url(token)
+    if found is None or not found.message.is_outbound:
+        raise Http404
+    file = TemporaryFile()  # noqa: SIM115  FileResponse closes it
+    try:
+        transfer.read_from_uspacy(found, file)
+    except RemoteError as exc:
+        file.close()
+        return _error(502, "file_unavailable", str(exc))
+    file.seek(0)
+    return FileResponse(
+        file,
+        as_attachment=True,
+        filename=found.name,
+        content_type=found.mime_type,
+        headers={"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "sandbox"},
+    )
+
+
+def _error(status: int, code: str, message: str, *, field: str = "") -> JsonResponse:
+    """The error shape of channels.md 5."""
+    return JsonResponse({"error": {"code": code, "message": message, "field": field}}, status=status)

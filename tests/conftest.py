@@ -1,0 +1,82 @@
+"""What tests share: the app served on a port, the simulated world around it, and a worker to call."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from messaging import delivery, topics
+from messaging.models import Delivery
+from portals import gate
+from portals.models import Portal
+from tests.simulators import Partner, World, serve
+
+DOMAIN = "acme.uspacy.ua"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_gates() -> None:
+    gate.reset()
+
+
+@pytest.fixture
+def world(live_server: Any, settings: Any) -> Iterator[World]:
+    """The stand-in Uspacy, SNS and messengers, with the app configured for them."""
+    world = World(
+        live_server.url, client_id=settings.USPACY_CLIENT_ID, client_secret=settings.USPACY_CLIENT_SECRETS[0]
+    )
+    with serve(world) as url:
+        settings.PUBLIC_URL = live_server.url
+        settings.USPACY_API_URL = f"{url}/uspacy/{{domain}}"
+        settings.SNS_TOPIC_ARNS = [world.sns.topic_arn]
+        yield world
+        world.settle()
+
+
+@pytest.fixture
+def portal(world: World) -> Portal:
+    """A portal that has installed the app."""
+    world.uspacy.create_portal(DOMAIN)
+    assert world.uspacy.install(DOMAIN).status_code == 200
+    world.sns.subscribe()
+    topics.confirm_approved()
+    assert world.sns.confirmed
+    return Portal.objects.get(domain=DOMAIN)
+
+
+@pytest.fixture
+def partner(world: World, portal: Portal) -> Partner:
+    """A partner messenger, connected as a line of the portal."""
+    partner: Partner = world.add_messenger("shop", "Shop chat")
+    world.connect_line(portal.domain, partner, "Shop")  # whereupon it pings, as the line's first valid event
+    world.settle()
+    return partner
+
+
+@pytest.fixture
+def deliver() -> Callable[[], None]:
+    """Do a worker's work: deliver everything that is due."""
+
+    def deliver() -> None:
+        for _round in range(50):
+            due = Delivery.objects.heads().deliverable().filter(available_at__lte=Now())
+            chats = set(due.values_list("chat_id", flat=True))
+            if not chats:
+                return
+            for chat_id in chats:
+                delivery.drain(chat_id)
+        raise AssertionError("the outbox does not come to rest")
+
+    return deliver
+
+
+@pytest.fixture
+def pass_time() -> Callable[..., None]:
+    """Make waits end: what waits for a retry is due now."""
+
+    def pass_time() -> None:
+        gate.reset()
+        Delivery.objects.open().update(available_at=Now())
+
+    return pass_time
