@@ -1,0 +1,143 @@
+"""`make demo`: the product around a simulated Uspacy and a messenger, and a first conversation played through."""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.simulators import World
+from tests.stack import Stack, free_port
+
+DOMAIN = "acme.uspacy.ua"
+PICTURE = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89"
+    b"\x00\x00\x00\rIDATx\x9cc\xf8\xcf\xc0\xf0\x1f\x00\x05\x00\x01\xff\x89\x99=\x1d\x00\x00\x00\x00IEND\xaeB`\x82"
+)
+WAIT_SECONDS = 30.0
+
+
+class StepFailed(Exception):
+    """A step of the story did not hold."""
+
+
+def main() -> int:
+    arguments = read_arguments()
+    say("Starting PostgreSQL, Valkey, web, worker, beat and the simulated world …")
+    started = time.monotonic()
+    stack = Stack("demo", broker_db=1, web_port=8000)
+    try:
+        with stack.running(simulator_port=free_port(9100)):
+            say(f"Started in {time.monotonic() - started:.1f} s.\n")
+            play(stack.world)
+            if not arguments.once:
+                show_the_way(stack)
+                wait_for_ctrl_c()
+    except StepFailed as exc:
+        say(f"\nThe demo failed: {exc}\n{stack.last_lines()}")
+        return 1
+    except RuntimeError as exc:
+        say(f"\n{exc}")
+        return 1
+    return 0
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--once", action="store_true", help="play the story once, then stop everything")
+    parser.add_argument("--channel", default="webhook", choices=["webhook"], help="the messenger to play with")
+    return parser.parse_args()
+
+
+def play(world: World) -> None:
+    """Install, connect, and let a customer and an operator talk."""
+    world.uspacy.create_portal(DOMAIN)
+    with step("The marketplace installs the app on acme.uspacy.ua"):
+        expect(world.uspacy.install(DOMAIN).status_code == 200)
+    with step("Amazon SNS asks for confirmation, a worker confirms"):
+        world.sns.subscribe()
+        wait(world, lambda: world.sns.confirmed)
+    shop = world.add_messenger("shop", "Shop chat")
+    with step("The portal's owner connects the shop's messenger as a line"):
+        line = world.connect_line(DOMAIN, shop, "Shop chat")
+        expect(line["uspacy_id"] in world.uspacy.portals[DOMAIN].lines)
+    with step("The messenger says hello, the line is active"):
+        expect(shop.ping(wait=True).response.status_code == 202)
+    ann = shop.add_customer("Ann Miller")
+    portal = world.uspacy.portals[DOMAIN]
+    with step("Ann writes, with a picture, and Uspacy shows a new chat"):
+        shop.write(ann, "Good morning! Is this in stock?", files=[("bag.png", PICTURE)])
+        message = wait(world, lambda: next(iter(portal.messages.values()), None))
+        expect(message["message"] == "Good morning! Is this in stock?")
+        expect([file["originalFilename"] for file in message["attachedFiles"]] == ["bag.png"])
+    chat_id = message["chatId"]
+    with step("The operator answers, and Ann gets it"):
+        answer = world.uspacy.operator_writes(DOMAIN, chat_id, "Yes, **three** are left.")
+        wait(world, lambda: any(got.text == "Yes, **three** are left." for got in shop.messages(ann)))
+    with step("Uspacy shows that the answer was delivered, then read"):
+        wait(world, lambda: portal.messages[answer["id"]].get("status") == "delivered")
+        shop.read(ann)
+        wait(world, lambda: portal.messages[answer["id"]].get("status") == "read")
+    with step("The operator corrects a word, and Ann sees the correction"):
+        world.uspacy.operator_edits(DOMAIN, answer["id"], "Yes, **four** are left.")
+        wait(world, lambda: any(got.text == "Yes, **four** are left." for got in shop.messages(ann)))
+    with step("Nobody broke the wire contract"):
+        expect(world.breaches == [], "; ".join(world.breaches))
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    started = time.monotonic()
+    try:
+        yield
+    except StepFailed as exc:
+        say(f"  ✗ {text}")
+        raise StepFailed(f"{text}. {exc}") from exc
+    say(f"  ✓ {text}  ({time.monotonic() - started:.1f} s)")
+
+
+def expect(held: bool, why: str = "It did not happen.") -> None:
+    if not held:
+        raise StepFailed(why)
+
+
+def wait(world: World, condition: Callable[[], Any]) -> Any:
+    value = world.wait_for(condition, timeout=WAIT_SECONDS)
+    expect(bool(value), f"Not within {WAIT_SECONDS:.0f} seconds.")
+    return value
+
+
+def show_the_way(stack: Stack) -> None:
+    stack.manage(
+        "createsuperuser",
+        "--noinput",
+        "--username=demo",
+        "--email=demo@example.com",
+        DJANGO_SUPERUSER_PASSWORD="demo",
+    )
+    say(
+        f"\nEverything is running. Look here:\n"
+        f"  {stack.world.base_url}/   the customer's messenger and the operator's Uspacy, side by side\n"
+        f"  {stack.url}/admin/        what support staff see (demo / demo)\n"
+        f"  {stack.url}/api/docs/     the API of portals\n"
+        f"  {stack.logs}   the logs\n"
+        f"\nStop with Ctrl-C."
+    )
+
+
+def wait_for_ctrl_c() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        say("\nStopping …")
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
