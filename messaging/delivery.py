@@ -32,7 +32,7 @@ LEASE = timedelta(seconds=90)  # longer than any step of an attempt; a long atte
 RUN_SECONDS = 20.0  # then the next chat gets the thread
 FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
 EXPIRED_PER_RUN = 500
-SETTLE_SECONDS = 60.0  # how long a result waits for a database that is away
+SETTLE_SECONDS = 600.0  # how long a result waits for a database that is away
 
 
 class ClaimLost(Exception):

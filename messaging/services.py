@@ -148,9 +148,9 @@ def record_deletion(message: Message, *, towards: Delivery.Destination) -> bool:
 @transaction.atomic(savepoint=False)
 def record_status(message: Message, status: Message.Status, *, error: str = "") -> bool:
     """Move an operator's message on and queue its status for Uspacy; False if it is there or further already."""
+    lock(message.chat_id)
     if not advance(message, status, error=error):
         return False
-    lock(message.chat_id)
     enqueue(message, Delivery.Destination.USPACY, Delivery.Kind.STATUS)
     return True
 

@@ -1,5 +1,6 @@
 """What tests share: the app served on a port, the simulated world around it, and a worker to call."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,14 @@ from portals.models import Portal
 from tests.simulators import Partner, World, serve
 
 DOMAIN = "acme.uspacy.ua"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Give every test run a database of its own, so that two runs at a time do not meet."""
+    from django.db import connections
+
+    connections["default"].settings_dict["TEST"]["NAME"] = f"test_uspacy_{os.getpid()}"
 
 
 @pytest.fixture(autouse=True)

@@ -129,7 +129,8 @@ class Webhook(Channel):
             "text_plain": markup.plain_text(message.text),
             "format": "markdown",
             "sent_at": _timestamp(message.sent_at or datetime.now(UTC)),
-            "author": {"id": message.author_id, "name": "Operator"},  # events do not name the operator
+            # Uspacy's events tell the operator's id, but no name.
+            "author": {"id": message.author_id or "unknown", "name": "Operator"},
             "attachments": [_attachment(file) for file in message.files],
         }
         if message.reply_to:
