@@ -32,6 +32,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     paginator = EstimatingPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count the whole table
     list_per_page = 50
 
     def has_add_permission(self, request: HttpRequest) -> bool:

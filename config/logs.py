@@ -38,8 +38,8 @@ def mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventD
 
 
 def drop_noise(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """One line a request or task says it all: the one at its end."""
-    if event.get("event") in ("request_started", "task_started", "task_enqueued"):
+    """A request is one line, the one at its end; a task that ends well has said what it did."""
+    if event.get("event") in ("request_started", "task_started", "task_enqueued", "task_succeeded"):
         raise structlog.DropEvent
     return event
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import environ
 import sentry_sdk
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from config import logs
 
@@ -204,7 +204,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
-CELERY_TASK_QUEUES = [Queue("messages"), Queue("housekeeping")]  # a burst of messages delays no renewal
+CELERY_TASK_QUEUES = [  # two, so that a burst of messages delays no renewal
+    Queue("messages", Exchange("uspacy"), routing_key="messages"),
+    Queue("housekeeping", Exchange("uspacy"), routing_key="housekeeping"),
+]
 CELERY_TASK_ROUTES = {"messaging.tasks.drain_chat": {"queue": "messages"}}
 CELERY_TASK_PUBLISH_RETRY = False  # the sweep finds what was not announced
 CELERY_TASK_IGNORE_RESULT = True

@@ -10,6 +10,7 @@ from config import health, metrics
 admin.site.site_header = "Uspacy external lines"
 admin.site.site_title = "Uspacy external lines"
 admin.site.index_title = "Support"
+admin.site.site_url = None  # there is no other site to view
 admin.site.final_catch_all_view = False  # it would hide from the middleware which paths exist
 
 routes: list[URLPattern | URLResolver] = [

@@ -52,9 +52,9 @@ def uspacy_webhook(request: HttpRequest) -> HttpResponse:
     try:
         sns.refuse_raw_delivery(request.headers)
         envelope = sns.parse(request.body)
-        sns.verify(envelope, now=timezone.now())
         if not envelope.is_confirmation and not topics.is_trusted(envelope.topic_arn):
             raise sns.Rejected("The topic is not one we listen to.")
+        sns.verify(envelope, now=timezone.now())
     except sns.Rejected as exc:
         log.warning("sns_rejected", reason=str(exc))
         return _error(403, "rejected", str(exc))

@@ -67,7 +67,6 @@ def _verify(token: str) -> dict[str, Any]:
                 options={
                     "require": ["exp"],
                     "verify_aud": False,
-                    "verify_iss": False,
                     "verify_jti": False,
                     "verify_sub": False,
                 },

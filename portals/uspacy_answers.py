@@ -108,9 +108,7 @@ def _texts(value: Any, depth: int = 3) -> Iterator[str]:
 
 
 def is_duplicate(answer: Answer) -> bool:
-    """Whether the answer is MongoDB's duplicate key error, with whatever status (uspacy-api.md 7.2)."""
-    if answer.ok:
-        return False
+    """Whether a failure is MongoDB's duplicate key error, whatever its status (uspacy-api.md 7.2)."""
     error = _error(answer)
     return isinstance(error, str) and "E11000 duplicate key error" in error
 

@@ -41,6 +41,7 @@ def world(live_server: Any, settings: Any) -> Iterator[World]:
         settings.SNS_TOPIC_ARNS = [world.sns.topic_arn]
         yield world
         world.settle()
+    world.close()
 
 
 @pytest.fixture

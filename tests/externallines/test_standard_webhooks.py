@@ -93,6 +93,12 @@ def test_a_call_with_a_wrong_header_is_refused(changed):
         verify(**changed)
 
 
+@pytest.mark.parametrize("message_id", ["", "msg.1", "msg_1\n", "m" * 65, "m g", "mѕg_1"])
+def test_a_malformed_id_is_refused_even_if_signed(message_id):
+    with pytest.raises(InvalidSignature, match="webhook-id"):
+        verify(id=message_id, signature=standard_webhooks.sign(SECRET, message_id, TIMESTAMP, BODY))
+
+
 @pytest.mark.parametrize("offset", [-300, 300])
 def test_five_minutes_of_clock_difference_are_tolerated(offset):
     assert verify(now=TIMESTAMP + offset) == ID

@@ -29,7 +29,7 @@ FILE = {
     "width": None,
 }
 FILE_OBJECT = {
-    "id": "9",
+    "id": 9,
     "entityId": "m1",
     "originalFilename": "a.jpg",
     "lastModified": 1760000000,
@@ -232,7 +232,7 @@ def test_an_upload_is_repeated_from_its_beginning_after_a_401(stub, client):
     stub.post(f"{BASE}/files/v1/files", json=[FILE])
     file = io.BytesIO(b"skip bytes")
     file.seek(5)
-    assert client.upload_file("m1", "a.jpg", "image/jpeg", file)["id"] == "9"
+    assert client.upload_file("m1", "a.jpg", "image/jpeg", file)["id"] == 9
     bodies = [call.request.body for call in stub.calls]
     assert [body.count(b"\r\n\r\nbytes\r\n") for body in bodies] == [1, 1]
     assert stub.calls[1].request.headers["Authorization"] == "Bearer new"
@@ -248,7 +248,7 @@ def test_an_upload_that_is_not_confirmed_is_a_server_fault(stub, client, body):
 def test_the_files_of_a_message_are_listed(stub, client):
     query = matchers.query_param_matcher({"entityType": "chat_message", "entityId": "m1"})
     stub.get(f"{BASE}/files/v1/files", json={"data": [FILE, FILE | {"id": "10", "size": None}]}, match=[query])
-    assert [(file["id"], file["size"]) for file in client.list_files("m1")] == [("9", 10), ("10", 0)]
+    assert [(file["id"], file["size"]) for file in client.list_files("m1")] == [(9, 10), ("10", 0)]
 
 
 @pytest.mark.parametrize("body", [FILE, {"data": FILE}])
@@ -505,6 +505,16 @@ def test_portals_on_one_stand_in_have_a_gate_each(stub):
     with pytest.raises(http.Busy):
         first.list_lines()
     assert UspacyClient(f"{base}/b.uspacy.ua", "b.uspacy.ua", "t").list_lines() == []
+
+
+def test_files_that_fail_do_not_hold_back_messages(stub, client):
+    stub.get(f"{BASE}/files/v1/files/9", status=503)
+    stub.get(f"{BASE}/messenger/v1/external-lines", json=[])
+    with pytest.raises(http.ServerFault):
+        client.get_file("9")
+    with pytest.raises(http.Busy):
+        client.download_file(f"{BASE}/f/1", io.BytesIO(), max_bytes=5)
+    assert client.list_lines() == []
 
 
 def test_a_renewal_and_a_sign_in_share_the_portals_gate(stub):
