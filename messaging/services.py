@@ -14,7 +14,7 @@ from externallines.channels.base import Contact, Media, MediaKind, MessageReceiv
 from externallines.models import ExternalLine
 from messaging import announcer
 from messaging.models import Attachment, Chat, Delivery, Message
-from messaging.uspacy_events import OperatorMessage
+from messaging.uspacy_events import OperatorFile, OperatorMessage
 
 NAMESPACE = uuid.UUID("6f2f7a52-5a43-4a8e-9e0c-0d4b7d1f5c11")  # of the ids we choose in Uspacy; never changes
 STATUS_OF = {
@@ -58,17 +58,7 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
         parent=_find(chat, external_id=received.reply_to) if received.reply_to else None,
         sent_at=received.sent_at or timezone.now(),
     )
-    Attachment.objects.bulk_create(
-        Attachment(
-            message=message,
-            name=media.name,
-            mime_type=media.mime_type,
-            size=media.size,
-            kind=media.kind,
-            source=dict(media.source),
-        )
-        for media in received.media
-    )
+    _attach(message, received.media)
     enqueue(message, Delivery.Destination.USPACY)
     return message
 
@@ -89,17 +79,7 @@ def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
         parent=_find(chat, uspacy_id=written.parent_id) if written.parent_id else None,
         sent_at=written.sent_at or timezone.now(),
     )
-    Attachment.objects.bulk_create(
-        Attachment(
-            message=message,
-            name=file.name,
-            mime_type=file.mime_type,
-            size=file.size,
-            kind=file.kind,
-            source={"url": file.url, "id": file.id},
-        )
-        for file in written.files
-    )
+    _attach(message, written.files)
     Chat.objects.filter(pk=chat.pk).update(last_message_at=timezone.now())
     enqueue(message, Delivery.Destination.CUSTOMER)
     return message
@@ -252,6 +232,21 @@ def _lock_chat(line: ExternalLine, received: MessageReceived) -> Chat:
         chat.last_message_at = timezone.now()
         chat.save(update_fields=[*changes, "last_message_at"])
     return chat
+
+
+def _attach(message: Message, files: Sequence[Media | OperatorFile]) -> None:
+    if files:
+        Attachment.objects.bulk_create(
+            Attachment(
+                message=message,
+                name=file.name,
+                mime_type=file.mime_type,
+                size=file.size,
+                kind=file.kind,
+                source=dict(file.source),
+            )
+            for file in files
+        )
 
 
 def _described(contact: Contact) -> dict[str, object]:

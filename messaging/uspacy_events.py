@@ -32,6 +32,10 @@ class OperatorFile:
     size: int | None
 
     @property
+    def source(self) -> dict[str, str]:
+        return {"url": self.url, "id": self.id}
+
+    @property
     def mime_type(self) -> str:
         return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
 
