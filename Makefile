@@ -46,7 +46,7 @@ clean: ## stop the embedded servers and remove .venv and .local
 
 # --inexact keeps uv itself, which the lock does not name.
 .venv/synced: pyproject.toml uv.lock | .venv/bin/uv
-	.venv/bin/uv sync --quiet --frozen --inexact --python .venv/bin/python
+	UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --quiet --frozen --inexact --python .venv/bin/python
 	@touch $@
 
 .venv/bin/uv:

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, cast
 
+import django.db
+import psycopg
 from django.conf import settings
-from django.db import Error, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -13,6 +16,7 @@ from kombu.exceptions import OperationalError
 
 SWEEP = "Sweep"  # the name of beat's most frequent entry
 BEAT_SEEN_WITHIN = timedelta(minutes=2)
+PATIENCE = 1  # seconds that the database or the broker may take, for probes do not wait long themselves
 
 
 class NotReady(Exception):
@@ -26,8 +30,9 @@ def live(request: HttpRequest) -> HttpResponse:
 
 def ready(request: HttpRequest) -> JsonResponse:
     """The process can do its work: 200, or 503 with the parts that are missing."""
-    parts = {"database": _database, "broker": _broker, "beat": _beat}
-    states = {name: _state(check) for name, check in parts.items()}
+    database = _state(_database)
+    beat = _state(_beat) if database == "ok" else "unknown without the database"
+    states = {"database": database, "broker": _state(_broker), "beat": beat}
     ok = all(state == "ok" for state in states.values())
     return JsonResponse({"status": "ok" if ok else "unavailable", **states}, status=200 if ok else 503)
 
@@ -37,19 +42,24 @@ def _state(check: Callable[[], None]) -> str:
         check()
     except NotReady as exc:
         return str(exc)
-    except (Error, OperationalError, OSError) as exc:
+    except (psycopg.Error, django.db.Error, OperationalError) as exc:
         return f"unreachable ({type(exc).__name__})"
     return "ok"
 
 
 def _database() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    """Use the pool itself: Django would wait for a connection as long as for a request."""
+    pool = cast(Any, connection).pool
+    pool.open()
+    with pool.connection(timeout=PATIENCE) as database:
+        database.execute("SELECT 1")
 
 
 def _broker() -> None:
-    with Connection(settings.CELERY_BROKER_URL, connect_timeout=1) as broker:
-        broker.ensure_connection(max_retries=1, timeout=1)
+    redis = settings.CELERY_BROKER_URL.startswith("redis")
+    options = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE} if redis else {}
+    with Connection(settings.CELERY_BROKER_URL, connect_timeout=PATIENCE, transport_options=options) as broker:
+        broker.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
 
 
 def _beat() -> None:

@@ -7,29 +7,32 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SECRET_NAMES = re.compile(
-    r"token|secret|password|authorization|credential|signature|api_?key|cookie", re.IGNORECASE
+    r"token|secret|password|authorization|credential|signature|api[-_]?key|cookie", re.IGNORECASE
 )
 _SECRET_TEXTS = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*"  # JSON web tokens
     r"|whsec_[\w+/=-]+"  # webhook secrets
-    r"|\b\d{6,}:[\w-]{30,}"  # Telegram bot tokens
-    r"|(?<=Bearer )[^\s'\",]+"
-    r"|(?<=Token=)[^\s&'\"]+"
+    r"|(?<!\d)\d{6,}:[\w-]{30,}"  # Telegram's bot tokens, also in a URL, after "bot"
+    r"|\b[0-9a-f]{16}(?:-[0-9a-f]{16}){2}\b"  # Viber's tokens
+    r"|\b(?:EAA|IGA)[A-Za-z0-9]{30,}"  # Meta's tokens
+    r"|(?<=://)[^/?\s@]+(?=@)"  # user name and password in a URL
+    r"|(?<=/media/)[^/\s]+"  # what our own URLs of files are signed with
+    r"|(?i:(?<=bearer )|(?<=token=)|(?<=secret=))[^\s&'\",;]+"
 )
 MASK = "•••"
 
 
 def mask(value: Any, name: str = "") -> Any:
-    """Return `value` with everything that is, or looks like, a secret replaced."""
-    if name and _SECRET_NAMES.search(name) and value is not None and not isinstance(value, bool | int | float):
+    """Return `value`, as JSON has it, with everything that is, or looks like, a secret replaced."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if name and _SECRET_NAMES.search(name):
         return MASK
-    if isinstance(value, str):
-        return _SECRET_TEXTS.sub(MASK, value)
     if isinstance(value, dict):
-        return {key: mask(item, str(key)) for key, item in value.items()}
+        return {str(key): mask(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [mask(item) for item in value]
-    return value
+    return _SECRET_TEXTS.sub(MASK, value if isinstance(value, str) else repr(value))
 
 
 def mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -4,11 +4,13 @@ A variable without a default must be set: starting without it fails with an erro
 Wrong combinations are system checks (`config/checks.py`).
 """
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
 import sentry_sdk
+from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 
 from config import logs
@@ -16,17 +18,29 @@ from config import logs
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
+
+def required(name: str) -> str:
+    """Return a variable that has to be set, as it is: to django-environ `$x` would be a reference to `x`."""
+    if not (value := os.environ.get(name, "")):
+        raise ImproperlyConfigured(f"Set the {name} environment variable")
+    return value
+
+
+def comma_list(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 # Process
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY = required("SECRET_KEY")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # Where the world reaches us
 
-PUBLIC_URL = env.str("PUBLIC_URL").rstrip("/")
+PUBLIC_URL = required("PUBLIC_URL").rstrip("/")
 URL_PREFIX = env.str("URL_PREFIX", default="").strip("/")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
+ALLOWED_HOSTS = comma_list(env.str("ALLOWED_HOSTS", default="*" if DEBUG else ""))
 
 # PostgreSQL and Redis; with DEBUG the embedded ones stand in
 
@@ -36,22 +50,20 @@ if DEBUG and not (env.str("DATABASE_URL", default="") and env.str("REDIS_URL", d
     DATABASE_URL = env.str("DATABASE_URL", default="") or embedded.postgres_url()
     REDIS_URL = env.str("REDIS_URL", default="") or embedded.valkey_url()
 else:
-    DATABASE_URL = env.str("DATABASE_URL")
-    REDIS_URL = env.str("REDIS_URL")
+    DATABASE_URL = required("DATABASE_URL")
+    REDIS_URL = required("REDIS_URL")
 
-DATABASES = {
-    "default": {
-        **env.db_url_config(DATABASE_URL),
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            # Opened as threads need them; a webhook would rather answer 503 than wait long.
-            "pool": {"min_size": 1, "max_size": 40, "timeout": 10},
-            "connect_timeout": 5,
-            # A statement that takes longer has gone wrong; nobody waits for it.
-            "options": "-c statement_timeout=30s -c lock_timeout=10s",
-        },
-    }
+DATABASE = env.db_url_config(DATABASE_URL)
+DATABASE["CONN_HEALTH_CHECKS"] = True
+DATABASE["OPTIONS"] = {
+    # Opened as threads need them; a webhook would rather answer 503 than wait long.
+    "pool": {"min_size": 1, "max_size": 40, "timeout": 10},
+    "connect_timeout": 5,
+    # A statement that takes longer has gone wrong; nobody waits for it.
+    "options": "-c statement_timeout=30s -c lock_timeout=10s",
+    **DATABASE.get("OPTIONS", {}),  # what the URL's query says, as sslmode
 }
+DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The only cache users are API throttles: per process is precise enough and needs no server.
@@ -59,19 +71,16 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 
 # Uspacy
 
-FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS")
-USPACY_APP_CODE = env.str("USPACY_APP_CODE")
-USPACY_CLIENT_ID = env.str("USPACY_CLIENT_ID")
-USPACY_CLIENT_SECRETS = env.list("USPACY_CLIENT_SECRET")
-USPACY_DOMAINS = [
-    suffix.lower()
-    for suffix in env.list(
-        "USPACY_DOMAINS", default=["uspacy.ua", "uspacy.com", "uspacy.pl", "uspacy.com.br", "uspacy.eu"]
-    )
-]
+FIELD_ENCRYPTION_KEYS = comma_list(required("FIELD_ENCRYPTION_KEYS"))
+USPACY_APP_CODE = required("USPACY_APP_CODE")
+USPACY_CLIENT_ID = required("USPACY_CLIENT_ID")
+USPACY_CLIENT_SECRETS = comma_list(required("USPACY_CLIENT_SECRET"))
+USPACY_DOMAINS = comma_list(
+    env.str("USPACY_DOMAINS", default="uspacy.ua,uspacy.com,uspacy.pl,uspacy.com.br,uspacy.eu").lower()
+)
 DEFAULT_USPACY_API_URL = "https://{domain}"
 USPACY_API_URL = env.str("USPACY_API_URL", default=DEFAULT_USPACY_API_URL)
-SNS_TOPIC_ARNS = env.list("SNS_TOPIC_ARNS", default=[])
+SNS_TOPIC_ARNS = comma_list(env.str("SNS_TOPIC_ARNS", default=""))
 # A certificate of Amazon's (a .pem file) or a confirmation link (only a query); uspacy-api.md 9.1
 DEFAULT_SNS_CERT_URL_PATTERN = (
     r"^https://sns\.[a-z]{2}(-[a-z]+)+-\d+\.amazonaws\.com(\.cn)?/([A-Za-z0-9_-]+\.pem|\?[^#\s]*)$"
@@ -109,8 +118,9 @@ MIDDLEWARE = [
     "config.middleware.OptionalSlashMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # No CommonMiddleware: it would refuse health probes, which name us by address. Where a host name matters,
+    # in links and in the admin's forms, Django checks it all the same.
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -166,7 +176,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["portals.authentication.PortalAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["portals.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["portals.throttling.PortalThrottle"],
     "DEFAULT_THROTTLE_RATES": {"portal": "300/min"},

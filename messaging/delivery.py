@@ -5,6 +5,7 @@ during a call; a worker that dies leaves a lease that lapses, and its late retur
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,17 +35,24 @@ FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
 EXPIRED_PER_RUN = 500
 SETTLE_SECONDS = 600.0  # how long a result waits for a database that is away
 
+_stopping = threading.Event()
+
 
 class ClaimLost(Exception):
     """Another worker has taken the delivery over, because our lease lapsed."""
 
 
+def stop() -> None:
+    """Start no further attempt in this process, which has been asked to end: other workers go on."""
+    _stopping.set()
+
+
 def drain(chat_id: int) -> float | None:
     """Deliver what is due in one chat; return the seconds until more is due, None if nothing will be."""
     until = time.monotonic() + RUN_SECONDS
-    while time.monotonic() < until:
+    while time.monotonic() < until and not _stopping.is_set():
         heads = _heads(chat_id)
-        attempted = [_attempt(head) for head in heads if head.due_in <= timedelta(0)]
+        attempted = [_attempt(head) for head in heads if head.due_in <= timedelta(0) and not _stopping.is_set()]
         if not any(attempted):
             waits = [head.due_in.total_seconds() for head in heads if head.due_in > timedelta(0)]
             return min(waits, default=None)

@@ -1,13 +1,12 @@
 """One attempt at a delivery: the calls to Uspacy or to the line's messenger."""
 
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from externallines.channels import markup
 from externallines.channels.base import Blocked, OutboundFile, OutboundMessage, Receipt
 from externallines.services import get_channel
-from messaging import transfer
+from messaging import services, transfer
 from messaging.models import Chat, Delivery, Message
 from portals.http import Refused
 from portals.services import get_client
@@ -63,7 +62,7 @@ def _create_in_uspacy(delivery: Delivery, still_ours: Callable[[], None]) -> Non
             client.create_message(**_uspacy_message(message, number, text))
         except DuplicateMessage:
             # Stored by an attempt whose answer was lost; without such an attempt it has to be proved.
-            if delivery.attempts == 1 and not client.has_message(_part_id(message, number)):
+            if delivery.attempts == 1 and not client.has_message(str(services.part_id(message, number))):
                 raise Refused("Uspacy has another message with the same external id.") from None
 
 
@@ -88,7 +87,7 @@ def _uspacy_message(message: Message, number: int, text: str) -> MessageFields:
     """Return what creates or updates part `number` of a message; the first part has the files."""
     files = [attachment.uspacy_file for attachment in message.attachments.all() if attachment.uspacy_file]
     return {
-        "id": _part_id(message, number),
+        "id": str(services.part_id(message, number)),
         "line_id": message.chat.line.uspacy_id,
         "chat_id": str(message.chat.uspacy_id),
         "type": message.type if number == 0 else "MESSAGE",
@@ -98,10 +97,6 @@ def _uspacy_message(message: Message, number: int, text: str) -> MessageFields:
         "parent_id": str(message.parent.uspacy_id) if message.parent else "",
         "files": files if number == 0 else [],
     }
-
-
-def _part_id(message: Message, number: int) -> str:
-    return str(message.uspacy_id if number == 0 else uuid.uuid5(message.uspacy_id, str(number)))
 
 
 def _edit_in_uspacy(delivery: Delivery) -> None:
@@ -126,7 +121,7 @@ def _delete_in_uspacy(delivery: Delivery) -> None:
     message = delivery.message
     client = get_client(delivery.chat.line.portal)
     for number in range(len(_parts(message.text, []))):
-        client.delete_message(_part_id(message, number))
+        client.delete_message(str(services.part_id(message, number)))
 
 
 def _report_status(delivery: Delivery) -> None:

@@ -53,13 +53,9 @@ def receive_from_line(line: ExternalLine, headers: Headers, body: bytes) -> bool
 
 def reprocess(event: WebhookEvent) -> WebhookEvent:
     """Interpret a stored event again, as if it came now; its outcome tells what became of it."""
-    if event.source == USPACY:
-        interpret: Interpreter = operators.interpret
-    else:
-        interpret = _interpreter(ExternalLine.objects.select_related("portal").get(key=event.source))
     try:
         with transaction.atomic():
-            _interpret(event, interpret)
+            _interpret(event, _interpreter_of(event))
     except (OperationalError, InterfaceError):
         raise
     except Exception:  # a fault of ours, or of the payload: the evidence stays
@@ -94,6 +90,12 @@ def _receive(source: str, key: str, text: str, interpret: Interpreter) -> bool:
     if event.reason == UNKNOWN_MESSAGE:
         reprocess(event)  # the id may have been recorded while we looked
     return True
+
+
+def _interpreter_of(event: WebhookEvent) -> Interpreter:
+    if event.is_from_uspacy:
+        return operators.interpret
+    return _interpreter(ExternalLine.objects.select_related("portal").get(key=event.source))
 
 
 def _interpreter(line: ExternalLine) -> Interpreter:

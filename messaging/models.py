@@ -217,13 +217,16 @@ class Delivery(models.Model):
 
 class WebhookEventManager(models.Manager["WebhookEvent"]):
     def store(self, source: str, key: str, payload: str) -> "WebhookEvent | None":
-        """Insert an event and return it; None if it is here already (waits for a concurrent insert to end)."""
-        event = WebhookEvent(source=source, key=key, payload=payload)
+        """Insert an event and return it; None if it is here already (waits for a concurrent insert to end).
+
+        PostgreSQL's text takes no NUL, which JSON does not allow either: one in the payload is replaced.
+        """
+        event = WebhookEvent(source=source, key=key, payload=payload.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
         with connection.cursor() as cursor:  # the ORM's ignore_conflicts does not tell whether it inserted
             cursor.execute(
                 "INSERT INTO messaging_webhookevent (source, key, payload, received_at, outcome, reason, error)"
                 " VALUES (%s, %s, %s, %s, %s, '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
-                [source, key, payload, event.received_at, event.outcome],
+                [source, key, event.payload, event.received_at, event.outcome],
             )
             row = cursor.fetchone()
         if row is None:

@@ -21,6 +21,8 @@ def interpret(payload: Any) -> None:
     message = Message.objects.filter(uspacy_id=written.id, chat=chat).select_related("chat").first()
     if message is not None and (not message.is_outbound or services.is_echo(message)):
         raise Irrelevant("echo of our own message")
+    if message is None and services.is_part(chat, written.id):
+        raise Irrelevant("echo of a part of our own message")
     match written.action:
         case Action.DELETE:
             _delete(written, chat, message)

@@ -16,6 +16,7 @@ from messaging import announcer
 from messaging.models import Attachment, Chat, Delivery, Message
 from messaging.uspacy_events import OperatorFile, OperatorMessage
 
+LAST_BYTE = 0xFF
 NAMESPACE = uuid.UUID("6f2f7a52-5a43-4a8e-9e0c-0d4b7d1f5c11")  # of the ids we choose in Uspacy; never changes
 STATUS_OF = {
     Progress.SENT: Message.Status.SENT,
@@ -194,6 +195,20 @@ def enqueue(
 def chosen_id(chat: Chat, external_id: str) -> uuid.UUID:
     """Return the id under which we create a messenger's message in Uspacy: the same on every attempt."""
     return uuid.uuid5(chat.uspacy_id, external_id)
+
+
+def part_id(message: Message, number: int) -> uuid.UUID:
+    """Return the id in Uspacy of part `number` of a message: all parts are alike but for the last byte."""
+    return uuid.UUID(int=message.uspacy_id.int ^ (number & LAST_BYTE))
+
+
+def is_part(chat: Chat, uspacy_id: uuid.UUID) -> bool:
+    """Whether an id is that of a further part of a message of ours, which has no row of its own."""
+    alike = (uuid.UUID(int=uspacy_id.int & ~LAST_BYTE), uuid.UUID(int=uspacy_id.int | LAST_BYTE))
+    return any(
+        is_echo(message)
+        for message in Message.objects.filter(chat=chat, uspacy_id__range=alike).select_related("chat")
+    )
 
 
 def is_echo(message: Message) -> bool:

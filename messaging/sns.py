@@ -91,7 +91,10 @@ def parse(body: bytes) -> Envelope:
         raise Rejected(f"This is not an SNS envelope: {exc}") from exc
     except (ValueError, RecursionError) as exc:
         raise Rejected("The body is not JSON, or its Timestamp no time.") from exc
-    if any("\n" in parsed.fields.get(name, "") for name in SIGNED[kind] if name != "Message"):
+    names = [parsed.fields.get(name, "") for name in SIGNED[kind] if name != "Message"]
+    if any("\x00" in value for value in names):
+        raise Rejected("The envelope has a NUL where none belongs.")
+    if any("\n" in value for value in names):
         # What was signed is one text, a line for each name and value: with line breaks in one value only, it
         # can be cut in one way only, and nobody can send it again with another MessageId.
         raise Rejected("The envelope has a line break where none belongs.")

@@ -1,15 +1,18 @@
 """Wake-ups of the worker. Losing one, or running it twice, changes nothing: all state is in rows."""
 
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from celery import shared_task
+from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging import announcer, delivery, topics
 from messaging.models import Delivery, WebhookEvent
+from portals import gate
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +28,18 @@ def drain_chat(chat_id: int) -> None:
     wait = delivery.drain(chat_id)
     if wait is not None and wait < SHORT_WAIT:
         announcer.announce(chat_id, delay=wait)
+
+
+@worker_ready.connect
+def share_threads(*, sender: Any, **kwargs: Any) -> None:
+    """Tell the gates how many threads there are to share."""
+    gate.threads = sender.pool.limit
+
+
+@worker_shutting_down.connect
+def stop_draining(**kwargs: Any) -> None:
+    """A worker that is asked to end finishes the calls under way, not its backlog."""
+    delivery.stop()
 
 
 @shared_task

@@ -4,8 +4,11 @@ Anyone with an AWS account can send validly signed messages from a topic of thei
 proves nothing (uspacy-api.md 9.1).
 """
 
+from typing import Any
+
 import structlog
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from messaging.models import SnsTopic
@@ -41,7 +44,11 @@ def request_subscription(envelope: Envelope) -> None:
 
 def note_unsubscription(envelope: Envelope) -> None:
     """Flag that a topic will send no more: nobody re-subscribes by itself (uspacy-api.md 9.1)."""
-    SnsTopic.objects.filter(arn=envelope.topic_arn).update(unsubscribed_at=timezone.now())
+    SnsTopic.objects.update_or_create(
+        arn=envelope.topic_arn,
+        defaults={"unsubscribed_at": timezone.now()},
+        create_defaults={"status": SnsTopic.Status.APPROVED, "unsubscribed_at": timezone.now()},
+    )
     log.error("sns_unsubscribed", topic=envelope.topic_arn)
 
 
@@ -59,16 +66,25 @@ def reject(topic: SnsTopic) -> None:
 
 def confirm_approved() -> None:
     """Visit the confirmation links of approved topics; what fails for a passing reason is tried again."""
-    waiting = SnsTopic.objects.filter(status=SnsTopic.Status.APPROVED, confirmed_at=None, error="")
-    for topic in waiting.exclude(subscribe_url=""):
+    trusted = Q(status=SnsTopic.Status.APPROVED) | Q(arn__in=settings.SNS_TOPIC_ARNS)
+    for topic in SnsTopic.objects.filter(trusted, confirmed_at=None, error="").exclude(subscribe_url=""):
         try:
             http.raise_for_status(http.call("GET", topic.subscribe_url))
         except RemoteError as exc:
             log.warning("sns_confirmation_failed", topic=topic.arn, reason=str(exc))
             if not exc.retryable:
-                topic.error = str(exc)
-                topic.save(update_fields=["error"])
+                _settle(topic, error=str(exc))
             continue
-        topic.confirmed_at, topic.unsubscribed_at, topic.subscribe_url = timezone.now(), None, ""
-        topic.save(update_fields=["confirmed_at", "unsubscribed_at", "subscribe_url"])
+        _settle(
+            topic,
+            status=SnsTopic.Status.APPROVED,
+            confirmed_at=timezone.now(),
+            unsubscribed_at=None,
+            subscribe_url="",
+        )
         log.info("sns_subscription_confirmed", topic=topic.arn)
+
+
+def _settle(topic: SnsTopic, **changes: Any) -> None:
+    """Note what came of a link, unless the topic has asked again meanwhile: then there is a newer one."""
+    SnsTopic.objects.filter(pk=topic.pk, requested_at=topic.requested_at).update(**changes)

@@ -14,7 +14,7 @@ from django.templatetags.static import static
 from externallines.channels.base import MediaKind, OutboundFile
 from externallines.services import get_channel
 from messaging.models import Attachment, Delivery, Message
-from portals.http import Refused, RemoteError, TooLarge
+from portals.http import Busy, Refused, RemoteError, TooLarge
 from portals.services import get_client
 from portals.uspacy import FileObject, UspacyClient
 
@@ -39,7 +39,7 @@ def upload_attachments(delivery: Delivery, client: UspacyClient, still_ours: Cal
             if attachment.uspacy_file is None:
                 _upload(client, delivery, attachment)
         except RemoteError as exc:
-            if exc.retryable and delivery.attempts < FILE_ATTEMPTS:
+            if exc.retryable and (delivery.attempts < FILE_ATTEMPTS or isinstance(exc, Busy)):
                 raise
             attachment.error = str(exc)
         attachment.save(update_fields=["uspacy_file", "size", "mime_type", "error"])

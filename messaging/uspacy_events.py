@@ -1,6 +1,7 @@
 """Events of Uspacy's messenger, the decoded `Message` of an SNS notification (uspacy-api.md 9.2, 9.3, 11)."""
 
 import mimetypes
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,10 +84,13 @@ def parse(value: Any) -> OperatorMessage:
     line_id = _id_or_object(entity, "externalLine")
     if not line_id and action is not Action.DELETE:
         raise Irrelevant("not on an external line")
-    _drop_echo_and_remarks(entity)
+    kind = entity.text("type", "MESSAGE")
+    if entity.value.get("externalAuthorId"):
+        raise Irrelevant("echo of a customer's message")
+    if kind in FOREIGN_TYPES or entity.value.get("relations"):
+        raise Irrelevant("system message")
     parent_message = _id_or_object(entity, "parentMessage")
     chat = entity.optional_child("parent")
-    kind = entity.text("type", "MESSAGE")
     return OperatorMessage(
         action=action,
         domain=data.text("domain").lower(),
@@ -102,13 +106,6 @@ def parse(value: Any) -> OperatorMessage:
         chat_meta=[(item.text("type", ""), item.id("value", "")) for item in chat.children("meta")],
         sent_at=entity.moment("timestamp"),
     )
-
-
-def _drop_echo_and_remarks(entity: Payload) -> None:
-    if entity.value.get("externalAuthorId"):
-        raise Irrelevant("echo of a customer's message")
-    if entity.value.get("type") in FOREIGN_TYPES or entity.value.get("relations"):
-        raise Irrelevant("system message")
 
 
 def _id_or_object(entity: Payload, name: str) -> str:
@@ -132,9 +129,10 @@ def _uuid(entity: Payload, text: str, name: str) -> uuid.UUID | None:
 
 
 def _file(item: Payload) -> OperatorFile:
+    name = re.sub(r"[\x00-\x1f\x7f]+", " ", item.text("originalFilename", "")).strip()  # it goes into headers
     return OperatorFile(
         id=item.id("id", ""),
-        name=item.text("originalFilename", "")[:255] or "file",
+        name=name[:255] or "file",
         url=item.text("url", ""),
         size=item.size("size"),
     )

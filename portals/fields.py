@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.db import models
+from django.db.models import Lookup, TextField
 
 
 @functools.cache
@@ -25,8 +25,12 @@ def _forget_cipher(*, setting: str, **kwargs: Any) -> None:
 setting_changed.connect(_forget_cipher)
 
 
-class EncryptedTextField(models.TextField):
+class EncryptedTextField(TextField):
     """Text that PostgreSQL stores only encrypted (Fernet). It cannot be searched."""
+
+    def get_lookup(self, lookup_name: str) -> "type[Lookup[Any]] | None":
+        """Allow to look for empty values only: the others would compare with the ciphertext."""
+        return super().get_lookup(lookup_name) if lookup_name in ("exact", "isnull") else None
 
     def get_prep_value(self, value: Any) -> Any:
         text = super().get_prep_value(value)
@@ -36,7 +40,7 @@ class EncryptedTextField(models.TextField):
         if not value:
             return value
         try:
-            return _cipher().decrypt(value).decode()
+            return _cipher().decrypt(value.encode()).decode()
         except InvalidToken:
             raise ImproperlyConfigured(
                 "FIELD_ENCRYPTION_KEYS lacks the key that encrypted a stored secret; add the old key to its end"

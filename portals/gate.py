@@ -6,9 +6,13 @@ unwell shuts the gate for a while, after which one probe at a time goes through 
 Who is not admitted learns so at once, together with a time of its own to come back, so that a thousand
 waiting lanes return one after the other and not all together.
 
+A window may be wide, and a remote may go dark at its widest: so none ever has more calls in flight than there
+are threads left for the others.
+
 State is kept per process: it protects this process's threads, and needs no network to do so.
 """
 
+import math
 import random
 import threading
 import time
@@ -24,6 +28,9 @@ LONGEST_PAUSE = LONGEST_WAIT = 60.0  # seconds
 SHORTEST_INTERVAL = 0.01  # seconds between two slots
 REMOTES_KEPT = 10_000
 
+threads = math.inf
+"""How many threads of this process make calls. Set once, by a worker."""
+
 
 class Visit:
     """One admitted call; set `unwell` if its answer says that the remote has a fault."""
@@ -34,6 +41,25 @@ class Visit:
         self.unwell = False
 
 
+class Underway:
+    """The calls in flight to all remotes together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+
+    def change(self, by: int) -> None:
+        with self._lock:
+            self._calls += by
+
+    @property
+    def threads_left(self) -> float:
+        return threads - self._calls
+
+
+_underway = Underway()
+
+
 class Gate:
     """The calls in flight to one remote."""
 
@@ -41,7 +67,7 @@ class Gate:
         self._name = name
         self._lock = threading.Lock()
         self._window = FIRST_WINDOW
-        self._in_flight = 0
+        self._in_flight: set[Visit] = set()
         self._most = 0  # in flight at once, since the gate last shut
         self._era = 0  # grows each time the gate shuts; calls of an earlier era no longer take up room
         self._failures = 0  # shuttings since the last good answer
@@ -78,16 +104,20 @@ class Gate:
         with self._lock:
             if wait := self._delay():
                 raise Busy(f"{self._name} has no room for another call now.", code="busy", retry_after=wait)
-            self._in_flight += 1
-            self._most = max(self._most, self._in_flight)
-            return Visit(self._era)
+            visit = Visit(self._era)
+            self._in_flight.add(visit)
+            self._most = max(self._most, len(self._in_flight))
+            _underway.change(+1)
+            return visit
 
     def _delay(self) -> float:
         now = time.monotonic()
-        if now >= self._shut_until and self._in_flight < self._window:
+        if now >= self._shut_until and len(self._in_flight) < min(self._window, _underway.threads_left):
             return 0.0
         earliest = max(now, self._shut_until)
-        slot = max(earliest, self._next_slot) + max(self._average / self._window, SHORTEST_INTERVAL)
+        hanging = min((now - visit.started for visit in self._in_flight), default=0.0)  # even the youngest call
+        interval = max(self._average, hanging) / self._window
+        slot = max(earliest, self._next_slot) + max(interval, SHORTEST_INTERVAL)
         if slot > now + LONGEST_WAIT:  # begin again: several callers then share a slot, still evenly spread
             slot = earliest + SHORTEST_INTERVAL
         self._next_slot = slot
@@ -112,7 +142,7 @@ class Gate:
             if visit.era != self._era:
                 return  # it set out before the gate shut: the same trouble, not one more
             self._era += 1
-            self._in_flight = self._most = 0
+            self._in_flight, self._most = set(), 0
             self._window = 1
             self._failures += 1
             pause = min(LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 10))
@@ -122,8 +152,8 @@ class Gate:
         """Give the room back and return how long the call took, in seconds."""
         took = time.monotonic() - visit.started
         self._average += (took - self._average) / 5
-        if visit.era == self._era:
-            self._in_flight -= 1
+        _underway.change(-1)
+        self._in_flight.discard(visit)
         return took
 
 

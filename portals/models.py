@@ -16,6 +16,9 @@ class PortalQuerySet(models.QuerySet["Portal"]):
     def expiring_before(self, moment: datetime) -> "PortalQuerySet":
         return self.filter(expires_at__lt=moment)
 
+    def renewed_before(self, moment: datetime) -> "PortalQuerySet":
+        return self.exclude(refreshed_at__gte=moment)
+
 
 class Portal(models.Model):
     """One customer workspace, named by its full host (`acme.uspacy.ua`).
@@ -82,4 +85,4 @@ class PortalEvent(models.Model):
         ordering = ("-id",)
 
     def __str__(self) -> str:
-        return f"{self.portal}: {self.get_kind_display()}"
+        return self.get_kind_display()

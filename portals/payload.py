@@ -16,7 +16,7 @@ class InvalidPayload(Exception):
 def parse_json(text: bytes | str) -> Any:
     """Return the JSON value, with strings that PostgreSQL can store. Raises InvalidPayload."""
     try:
-        return _storable(json.loads(text, parse_constant=_refuse_constant))
+        return storable(json.loads(text, parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as exc:
         raise InvalidPayload("The body is not JSON.") from exc
 
@@ -25,16 +25,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Drop what JSON allows but PostgreSQL's text does not: NUL characters and lone surrogates."""
     if isinstance(value, str):
         if value.isascii():
             return value.replace("\x00", "")
         return value.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_storable(item) for item in value]
+        return [storable(item) for item in value]
     if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
+        return {storable(key): storable(item) for key, item in value.items()}
     return value
 
 

@@ -5,6 +5,8 @@ Every message is a sentence for staff: no secret, no query string, no whole URL.
 
 # ruff: noqa: N818 - the names say what happened
 
+from portals.payload import storable
+
 
 class RemoteError(Exception):
     """A remote API failed or refused; `retryable` decides what the delivery does next.
@@ -16,7 +18,7 @@ class RemoteError(Exception):
     retryable = False
 
     def __init__(self, message: str, *, code: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(storable(message))  # it may quote the remote side
         self.code = code
         self.retry_after = retry_after
 

@@ -1,14 +1,15 @@
 """What happens to a portal: it installs, its tokens are renewed, it uninstalls."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from portals import uspacy
-from portals.http import RemoteError
+from portals.http import Refused, RemoteError, Unauthorized
 from portals.models import Portal, PortalEvent
 from portals.signals import portal_uninstalled
 
@@ -16,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 RENEW_BEFORE_USE = timedelta(minutes=5)
 REFRESH_TOKEN_LIFE = timedelta(days=30)  # uspacy-api.md 3
+RENEWAL_LOCKS = 7573  # our advisory locks in PostgreSQL: this number and a portal's id
 
 
 class RenewalInProgress(RemoteError):
@@ -93,22 +95,36 @@ def get_client(portal: Portal) -> uspacy.UspacyClient:
 def refresh_tokens(portal_id: int, *, stale_token: str | None = None) -> Portal:
     """Renew a portal's token pair and return the portal; a no-op if `stale_token` is no longer the current one.
 
-    The row stays locked during the calls on purpose: a refresh token works once, so two renewals at a time
-    would lock us out. Whoever comes second is told so at once and does not wait.
+    A refresh token works once, and two renewals at a time would lock us out: whoever comes second is told so at
+    once and does not wait. Nothing else waits for a renewal, and a new installation wins over it.
 
     Raises RenewalInProgress, NeedsReinstall, or another RemoteError if Uspacy cannot be reached.
     """
-    with transaction.atomic():
-        portal = (
-            Portal.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=portal_id).first()
-        )  # no_key: rows that refer to the portal can be written meanwhile
-        if portal is None:
-            raise RenewalInProgress("The portal's tokens are being renewed.", retry_after=1)
-        if portal.is_active and (stale_token is None or portal.token == stale_token):
-            _renew(portal)
+
+    def is_stale(portal: Portal) -> bool:
+        return portal.is_active and stale_token in (None, portal.token)
+
+    portal = Portal.objects.get(pk=portal_id)
+    if is_stale(portal):
+        with transaction.atomic():
+            if not _claim_renewal(portal_id):
+                raise RenewalInProgress("The portal's tokens are being renewed.", retry_after=1)
+            portal.refresh_from_db()  # another renewal may just have ended
+            if is_stale(portal):
+                _renew(portal)
     if not portal.is_active:
         raise NeedsReinstall(portal.last_error or "The app has to be installed again on this portal.")
     return portal
+
+
+def _claim_renewal(portal_id: int) -> bool:
+    """Become the only one to renew a portal's tokens until the transaction ends; False if another is at it.
+
+    The lock is not the portal's row: an installation writes it, and must not wait until Uspacy has answered.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [RENEWAL_LOCKS, portal_id])
+        return bool(cursor.fetchone()[0])
 
 
 def _renew(portal: Portal) -> None:
@@ -116,42 +132,42 @@ def _renew(portal: Portal) -> None:
     kind = PortalEvent.Kind.RENEWED
     try:
         pair = uspacy.refresh(api_url(portal), portal.domain, portal.refresh_token)
-    except RemoteError as refusal:
-        if refusal.retryable:
-            raise
+    except (Refused, Unauthorized) as refusal:
         log.warning("token_renewal_refused", portal=portal.domain, reason=str(refusal))
         kind = PortalEvent.Kind.SIGNED_IN
         try:
             pair = uspacy.app_sign_in(
                 api_url(portal), portal.domain, settings.USPACY_CLIENT_ID, settings.USPACY_CLIENT_SECRETS[0]
             )
-        except RemoteError as second_refusal:
-            if second_refusal.retryable:
-                raise
+        except (Refused, Unauthorized) as second_refusal:
             _mark_needs_reinstall(portal, f"{refusal} {second_refusal}")
             return
     now = timezone.now()
-    portal.token, portal.refresh_token = pair.token, pair.refresh_token
-    portal.expires_at = now + timedelta(seconds=pair.expires_in)
-    portal.refresh_expires_at = now + REFRESH_TOKEN_LIFE
-    portal.refreshed_at = now
-    portal.last_error = ""
-    portal.save(
-        update_fields=[
-            "token",
-            "refresh_token",
-            "expires_at",
-            "refresh_expires_at",
-            "refreshed_at",
-            "last_error",
-        ]
+    life = min(pair.expires_in, REFRESH_TOKEN_LIFE.total_seconds())
+    _record(
+        portal,
+        kind,
+        token=pair.token,
+        refresh_token=pair.refresh_token,
+        expires_at=now + timedelta(seconds=life),
+        refresh_expires_at=now + REFRESH_TOKEN_LIFE,
+        refreshed_at=now,
+        last_error="",
     )
-    PortalEvent.objects.create(portal=portal, kind=kind)
 
 
 def _mark_needs_reinstall(portal: Portal, reason: str) -> None:
-    portal.status = Portal.Status.NEEDS_REINSTALL
-    portal.last_error = f"Uspacy refused to renew the tokens; install the app again. {reason}"
-    portal.save(update_fields=["status", "last_error"])
-    PortalEvent.objects.create(portal=portal, kind=PortalEvent.Kind.REFUSED, text=reason)
-    log.error("portal_needs_reinstall", portal=portal.domain, reason=reason)
+    error = f"Uspacy refused to renew the tokens; install the app again. {reason}"
+    needs_reinstall = Portal.Status.NEEDS_REINSTALL
+    if _record(portal, PortalEvent.Kind.REFUSED, reason, status=needs_reinstall, last_error=error):
+        log.error("portal_needs_reinstall", portal=portal.domain, reason=reason)
+
+
+def _record(portal: Portal, kind: PortalEvent.Kind, text: str = "", **result: Any) -> bool:
+    """Store what a renewal came to, unless the portal was installed again or uninstalled meanwhile."""
+    unchanged = Portal.objects.active().filter(pk=portal.pk, installed_at=portal.installed_at)
+    recorded = unchanged.update(**result) == 1
+    if recorded:
+        PortalEvent.objects.create(portal=portal, kind=kind, text=text)
+    portal.refresh_from_db()
+    return recorded

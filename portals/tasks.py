@@ -1,16 +1,15 @@
 """Wake-ups around tokens: beat fans out, one small task a portal."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from celery import shared_task
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from portals import services
 from portals.http import RemoteError
-from portals.models import Portal, PortalEvent
+from portals.models import Portal, PortalEvent, PortalQuerySet
 
 log = structlog.get_logger(__name__)
 
@@ -21,20 +20,18 @@ PRUNE_BATCH = 5_000
 
 @shared_task
 def renew_all_tokens() -> None:
-    """Nightly: renew the tokens of every active portal (a second beat by mistake finds them fresh)."""
-    stale_since = timezone.now() - timedelta(hours=12)
-    _fan_out(Portal.objects.active().exclude(refreshed_at__gte=stale_since).values_list("pk", flat=True))
+    """Nightly: renew the tokens of every active portal."""
+    _fan_out(Portal.objects.active().renewed_before(_half_a_day_ago()))
 
 
 @shared_task
 def renew_expiring_tokens() -> None:
     """Every 15 minutes: renew what expires within two hours."""
-    soon = timezone.now() + timedelta(hours=2)
-    _fan_out(Portal.objects.active().expiring_before(soon).values_list("pk", flat=True))
+    _fan_out(Portal.objects.active().expiring_before(_soon()))
 
 
-def _fan_out(portal_ids: QuerySet[Portal, int]) -> None:
-    ids = list(portal_ids)
+def _fan_out(portals: PortalQuerySet) -> None:
+    ids = list(portals.values_list("pk", flat=True))
     spread = len(ids) / RENEWALS_PER_SECOND
     with renew_tokens.app.producer_pool.acquire(block=True) as producer:
         for portal_id in ids:
@@ -43,11 +40,25 @@ def _fan_out(portal_ids: QuerySet[Portal, int]) -> None:
 
 @shared_task
 def renew_tokens(portal_id: int) -> None:
-    """Renew one portal's tokens. A failure is logged; the next run, or the next use, tries again."""
-    try:
-        services.refresh_tokens(portal_id)
-    except RemoteError as exc:
-        log.warning("token_renewal_failed", portal_id=portal_id, reason=str(exc))
+    """Renew one portal's tokens, unless that was done since it was announced: two beats announce it twice.
+
+    A failure is logged; the next run, or the next use, tries again.
+    """
+    portals = Portal.objects.active().filter(pk=portal_id)
+    due = portals.renewed_before(_half_a_day_ago()) | portals.expiring_before(_soon())
+    for portal in due:
+        try:
+            services.refresh_tokens(portal.pk, stale_token=portal.token)
+        except RemoteError as exc:
+            log.warning("token_renewal_failed", portal_id=portal_id, reason=str(exc))
+
+
+def _half_a_day_ago() -> datetime:
+    return timezone.now() - timedelta(hours=12)
+
+
+def _soon() -> datetime:
+    return timezone.now() + timedelta(hours=2)
 
 
 @shared_task

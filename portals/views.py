@@ -3,8 +3,9 @@
 from typing import Any
 
 import structlog
+from django.core.exceptions import SuspiciousOperation
 from rest_framework import exceptions, status
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -12,6 +13,7 @@ from rest_framework.views import APIView
 from portals import jwt, services
 from portals.authentication import bearer_token
 from portals.errors import error_body
+from portals.parsers import JSONParser
 from portals.serializers import InstallSerializer
 
 log = structlog.get_logger(__name__)
@@ -52,7 +54,7 @@ class InstallView(CallbackView):
     def post(self, request: Request) -> Response:
         try:
             body = request.data
-        except exceptions.ParseError:
+        except (exceptions.ParseError, exceptions.UnsupportedMediaType, SuspiciousOperation):  # as too large
             body = None
         domain = self.portal_domain(body.get("token") if isinstance(body, dict) else None)
         serializer = InstallSerializer(data=body if isinstance(body, dict) else {})

@@ -5,11 +5,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.simulators import World
-from tests.stack import Stack, free_port
+if TYPE_CHECKING:
+    from tests.simulators import World
+    from tests.stack import Stack
 
 DOMAIN = "acme.uspacy.ua"
 PICTURE = (
@@ -25,23 +27,13 @@ class StepFailed(Exception):
 
 def main() -> int:
     arguments = read_arguments()
-    say("Starting PostgreSQL, Valkey, web, worker, beat and the simulated world …")
-    started = time.monotonic()
-    stack = Stack("demo", broker_db=1, web_port=8000)
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, stop_once)
     try:
-        with stack.running(simulator_port=free_port(9100)):
-            say(f"Started in {time.monotonic() - started:.1f} s.\n")
-            play(stack.world)
-            if not arguments.once:
-                show_the_way(stack)
-                wait_for_ctrl_c()
-    except StepFailed as exc:
-        say(f"\nThe demo failed: {exc}\n{stack.last_lines()}")
-        return 1
-    except RuntimeError as exc:
-        say(f"\n{exc}")
-        return 1
-    return 0
+        return run(once=arguments.once)
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 0 if not arguments.once else 1
 
 
 def read_arguments() -> argparse.Namespace:
@@ -51,7 +43,31 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def play(world: World) -> None:
+def run(*, once: bool) -> int:
+    say("Starting PostgreSQL, Valkey, web, worker, beat and the simulated world …")
+    started = time.monotonic()
+    from tests.stack import Stack, free_port  # late, as it takes a second in which somebody may press Ctrl-C
+
+    try:
+        stack = Stack("demo", web_port=8000)
+        with stack.running(simulator_port=free_port(9100)), ThreadPoolExecutor(1) as background:
+            say(f"Started in {time.monotonic() - started:.1f} s.\n")
+            staff = None if once else background.submit(create_staff, stack)
+            play(stack.world)
+            if staff:
+                staff.result()
+                show_the_way(stack)
+                signal.pause()
+    except StepFailed as exc:
+        say(f"\nThe demo failed: {exc}\n{stack.last_lines()}")
+        return 1
+    except RuntimeError as exc:
+        say(f"\n{exc}")
+        return 1
+    return 0
+
+
+def play(world: "World") -> None:
     """Install, connect, and let a customer and an operator talk."""
     world.uspacy.create_portal(DOMAIN)
     with step("The marketplace installs the app on acme.uspacy.ua"):
@@ -103,36 +119,37 @@ def expect(held: bool, why: str = "It did not happen.") -> None:
         raise StepFailed(why)
 
 
-def wait(world: World, condition: Callable[[], Any]) -> Any:
+def wait(world: "World", condition: Callable[[], Any]) -> Any:
     value = world.wait_for(condition, timeout=WAIT_SECONDS)
     expect(bool(value), f"Not within {WAIT_SECONDS:.0f} seconds.")
     return value
 
 
-def show_the_way(stack: Stack) -> None:
-    stack.manage(
-        "createsuperuser",
-        "--noinput",
-        "--username=demo",
-        "--email=demo@example.com",
-        DJANGO_SUPERUSER_PASSWORD="demo",
-    )
-    say(
-        f"\nEverything is running. Look here:\n"
-        f"  {stack.world.base_url}/   the customer's messenger and the operator's Uspacy, side by side\n"
-        f"  {stack.url}/admin/        what support staff see (demo / demo)\n"
-        f"  {stack.url}/api/docs/     the API of portals\n"
-        f"  {stack.logs}   the logs\n"
-        f"\nStop with Ctrl-C."
-    )
+def create_staff(stack: "Stack") -> None:
+    name = ("--username=demo", "--email=demo@example.com")
+    stack.manage("createsuperuser", "--noinput", *name, DJANGO_SUPERUSER_PASSWORD="demo")
 
 
-def wait_for_ctrl_c() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        say("\nStopping …")
+def show_the_way(stack: "Stack") -> None:
+    places = {
+        f"{stack.world.base_url}/": "the customer's messenger and the operator's Uspacy, side by side",
+        f"{stack.url}/admin/": "what support staff see (demo / demo)",
+        f"{stack.url}/api/docs/": "the API of portals",
+        str(stack.logs): "the logs",
+    }
+    width = max(map(len, places))
+    say("\nEverything is running. Look here:")
+    for place, what in places.items():
+        say(f"  {place:{width}}  {what}")
+    say("\nStop with Ctrl-C.")
+
+
+def stop_once(*received: object) -> None:
+    """End the demo; from now on nothing disturbs the stopping."""
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_IGN)
+    say("\nStopping …")
+    raise KeyboardInterrupt
 
 
 def say(text: str) -> None:

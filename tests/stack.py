@@ -3,6 +3,7 @@
 Used by the demo, the end-to-end tests and the benchmarks.
 """
 
+import fcntl
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 import environ
@@ -25,24 +26,28 @@ from tests.simulators import World, serve
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
+WEB_PROCESSES = 2
+WORKER_THREADS = 16
+NUMBERS = range(1, 16)  # of the databases of a Redis; the first is left alone
 
 
 class Stack:
     """Processes of the product around one simulated world.
 
-    `name` names the database (made anew), the log folder and nothing else; two stacks do not meet.
+    Several may run at a time: each has ports, a database, a broker and a log folder of its own.
     """
 
-    def __init__(self, name: str, *, broker_db: int, web_port: int = 0, **env: str) -> None:
-        from config import embedded
+    def __init__(self, name: str, *, web_port: int = 0, **env: str) -> None:
+        from config import embedded  # late, as importing it takes a while
 
-        self.name = name
-        self.logs = ROOT / ".local" / "log" / name
-        self.logs.mkdir(parents=True, exist_ok=True)
+        number, self._number = claim_number()
+        self.name = name if number == NUMBERS[0] else f"{name}_{number}"
+        self.logs = ROOT / ".local" / "log" / self.name
         self.port = free_port(web_port)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.database_url = fresh_database(os.environ.get("DATABASE_URL") or embedded.postgres_url(), name)
-        self.redis_url = fresh_broker(os.environ.get("REDIS_URL") or embedded.valkey_url(), broker_db)
+        self.server_url = os.environ.get("DATABASE_URL") or embedded.postgres_url()
+        self.database_url = fresh_database(self.server_url, f"stack_{self.name}")
+        self.redis_url = fresh_broker(os.environ.get("REDIS_URL") or embedded.valkey_url(), number)
         self.commands = read_procfile()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = {
@@ -52,7 +57,8 @@ class Stack:
             "REDIS_URL": self.redis_url,
             "PUBLIC_URL": self.url,
             "PORT": str(self.port),
-            "WORKER_THREADS": "16",
+            "WEB_CONCURRENCY": str(WEB_PROCESSES),
+            "WORKER_THREADS": str(WORKER_THREADS),
             **env,
         }
         self.world = World(
@@ -62,60 +68,66 @@ class Stack:
     @contextmanager
     def running(self, *, simulator_port: int = 0) -> Iterator["Stack"]:
         """Serve the world, migrate, start web, worker and beat; stop everything at the end."""
+        clear(self.logs)
         with serve(self.world, port=simulator_port) as world_url:
             self.env["USPACY_API_URL"] = f"{world_url}/uspacy/{{domain}}"
             self.env["SNS_TOPIC_ARNS"] = self.world.sns.topic_arn
             try:
-                self.run("release")
-                for name in ("web", "worker", "beat"):
-                    self.start(name)
-                self.wait_until_live()
+                self._start_all()
                 yield self
-            finally:
                 self.stop_all()
+            finally:
+                self.kill_all()
+                self.world.close()
+
+    def _start_all(self) -> None:
+        # Web and worker look at the database only once there is work: they load while it is migrated.
+        self.start("web")
+        self.start("worker")
+        self.run("release")
+        self.start("beat")
+        self.wait_until_ready()
 
     def start(self, process: str, *, as_name: str = "") -> None:
         """Start a process of the Procfile, under a name of its own if there are several of a kind."""
         name = as_name or process
-        log = (self.logs / f"{name}.log").open("ab")
-        self.processes[name] = subprocess.Popen(
-            ["/bin/sh", "-c", self.commands[process]],
-            cwd=ROOT,
-            env=self.env,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                ["/bin/sh", "-c", self.commands[process]],
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a group to signal, which no Ctrl-C in a terminal reaches
+            )
 
     def run(self, process: str) -> None:
         """Run a process of the Procfile to its end. Raises RuntimeError with its output if it fails."""
-        done = subprocess.run(
-            ["/bin/sh", "-c", self.commands[process]], cwd=ROOT, env=self.env, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise RuntimeError(f"{process} failed:\n{done.stdout}{done.stderr}")
+        self._run(["/bin/sh", "-c", self.commands[process]], what=process, env=self.env)
 
     def manage(self, *arguments: str, **env: str) -> str:
-        """Return what a management command prints. Raises CalledProcessError."""
-        done = subprocess.run(
-            [str(ROOT / ".venv/bin/python"), "manage.py", *arguments],
-            cwd=ROOT,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        """Return what a management command prints. Raises RuntimeError with its output if it fails."""
+        command = [str(ROOT / ".venv/bin/python"), "manage.py", *arguments]
+        return self._run(command, what=arguments[0], env={**self.env, **env})
+
+    def _run(self, command: list[str], *, what: str, env: dict[str, str]) -> str:
+        done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{what} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def stop(self, name: str, *, with_signal: signal.Signals = signal.SIGTERM) -> None:
-        """Stop a process and all its children, and wait until it has ended."""
+    def stop(self, name: str, *, with_signal: signal.Signals = signal.SIGTERM) -> bool:
+        """Stop a process and all its children, wait for the end, and tell whether it came without SIGKILL."""
         process = self.processes.pop(name)
         kill_group(process, with_signal)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            kill_group(process, signal.SIGKILL)
-            process.wait()
+            with_signal = signal.SIGKILL
+        kill_group(process, signal.SIGKILL)  # children it may have left behind, too
+        process.wait()
+        return with_signal != signal.SIGKILL
 
     def kill(self, name: str) -> None:
         self.stop(name, with_signal=signal.SIGKILL)
@@ -126,19 +138,27 @@ class Stack:
         for name in list(self.processes):
             self.stop(name)
 
-    def wait_until_live(self) -> None:
-        """Wait until web answers and beat and worker have been seen. Raises RuntimeError with the logs' ends."""
+    def kill_all(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
+
+    def wait_until_ready(self) -> None:
+        """Wait until all of web answers and beat has been seen. Raises RuntimeError with the logs' ends."""
         until = time.monotonic() + READY_SECONDS
-        while time.monotonic() < until:
-            if any(process.poll() is not None for process in self.processes.values()):
-                break
-            try:
-                if requests.get(f"{self.url}/health/ready", timeout=5).ok:
-                    return
-            except requests.RequestException:
-                pass
-            time.sleep(0.2)
+        while time.monotonic() < until and all(process.poll() is None for process in self.processes.values()):
+            if self._is_ready():
+                return
+            time.sleep(0.1)
         raise RuntimeError(f"{self.name} did not start; see {self.logs}\n{self.last_lines()}")
+
+    def _is_ready(self) -> bool:
+        web_log = (self.logs / "web.log").read_text(errors="replace")
+        if web_log.count("] Started worker-") < WEB_PROCESSES:  # until then granian is deaf to SIGTERM
+            return False
+        try:
+            return requests.get(f"{self.url}/health/ready", timeout=5).ok
+        except requests.RequestException:
+            return False
 
     def last_lines(self) -> str:
         logs = sorted(self.logs.glob("*.log"))
@@ -161,6 +181,20 @@ def read_procfile() -> dict[str, str]:
     return dict(re.split(r":\s*", line, maxsplit=1) for line in lines if re.match(r"\w+:", line))  # type: ignore[misc]
 
 
+def claim_number() -> tuple[int, IO[bytes]]:
+    """Return a number that no other stack of this checkout has, with the lock file that keeps it so."""
+    (ROOT / ".local").mkdir(exist_ok=True)
+    for number in NUMBERS:
+        lock = (ROOT / ".local" / f"stack-{number}.lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        return number, lock
+    raise RuntimeError("too many stacks are running")
+
+
 def fresh_database(url: str, name: str) -> str:
     """Create an empty database of that name on the server of `url`, and return its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -177,13 +211,20 @@ def fresh_broker(url: str, number: int) -> str:
     return numbered
 
 
+def clear(folder: Path) -> None:
+    """Make an empty folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        file.unlink()
+
+
 def free_port(preferred: int = 0) -> int:
     """Return `preferred` if it is free, else any free port."""
     for port in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind(("", port))
             except OSError:
                 continue
             return int(probe.getsockname()[1])

@@ -1,11 +1,14 @@
 """Give beat its entries. Operations may change them in the admin: they are created here once, and never reset."""
 
+from datetime import datetime, timezone
+
 from django.db import migrations
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 SECONDS = [  # name, task, seconds
     ("Sweep", "messaging.tasks.sweep", 3),
     ("Tend lines", "externallines.tasks.tend_lines", 5),
-    ("Confirm SNS subscriptions", "messaging.tasks.confirm_subscriptions", 5),
+    ("Confirm SNS subscriptions", "messaging.tasks.confirm_subscriptions", 2),
     ("Fail answers that waited too long", "messaging.tasks.expire_held", 300),
     ("Renew tokens that expire soon", "portals.tasks.renew_expiring_tokens", 900),
 ]
@@ -22,9 +25,16 @@ def create_entries(apps, schema_editor):
     Task = apps.get_model("django_celery_beat", "PeriodicTask")
     for name, task, seconds in SECONDS:
         interval, _ = Interval.objects.get_or_create(every=seconds, period="seconds")
-        # A run that no worker took in time is stale: the next one does its work.
         Task.objects.get_or_create(
-            name=name, defaults={"task": task, "interval": interval, "expire_seconds": max(seconds, 10)}
+            name=name,
+            defaults={
+                "task": task,
+                "interval": interval,
+                # A run that no worker took in time is stale: the next one does its work.
+                "expire_seconds": max(seconds, 10),
+                # Due at once: a new installation is ready when beat has started, not an interval later.
+                "last_run_at": LONG_AGO,
+            },
         )
     for name, task, hour, minute in NIGHTLY:
         crontab, _ = Crontab.objects.get_or_create(

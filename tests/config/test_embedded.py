@@ -86,9 +86,11 @@ def root(used: Path, new: Path) -> Path:
 @contextmanager
 def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="embedded-")).resolve()  # pytest's own is closed to other users
-    yield path
-    embedded.stop(path)
-    shutil.rmtree(path)
+    try:
+        yield path
+    finally:
+        embedded.stop(path)
+        shutil.rmtree(path)
 
 
 def copy(used: Path, new: Path) -> Path:

@@ -335,3 +335,27 @@ def test_a_hanging_host_costs_one_attempt_at_a_time(gate):
     hung.set()
     for thread in threads:
         thread.join()
+
+
+def test_no_remote_has_more_calls_in_flight_than_it_leaves_threads_to_the_others(gate, monkeypatch):
+    monkeypatch.setattr(gates, "threads", 8)
+    with ExitStack() as stack:
+        for number, calls in enumerate((4, 2, 1)):
+            remote = gate_for(f"hanging {number}")
+            for _ in range(calls):
+                stack.enter_context(remote.admitted())
+            assert remote.delay() > 0
+        assert room(gate) == 1
+    assert room(gate) == 4
+
+
+def test_the_longer_all_calls_hang_the_later_the_others_come_back(gate, clock):
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(gate.admitted())
+        waits = []
+        for _ in range(4):
+            clock.forward(2)
+            first = gate.delay()
+            waits.append(gate.delay() - first)
+    assert waits == pytest.approx([2 / 8, 4 / 8, 6 / 8, 8 / 8])

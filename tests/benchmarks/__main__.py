@@ -1,0 +1,45 @@
+"""`make bench`: starts the product as real processes, measures it, and prints tables."""
+
+import argparse
+import os
+import sys
+
+import django
+
+from tests.benchmarks import report, sink
+from tests.stack import Stack
+
+WORKER_THREADS = 32  # the Procfile's default
+
+
+def main() -> int:
+    arguments = read_arguments()
+    report.progress("starting PostgreSQL, Valkey, web, worker, beat and what stands in for the remote sides")
+    stack = Stack("bench", DEBUG="0", ALLOWED_HOSTS="127.0.0.1", WORKER_THREADS=str(WORKER_THREADS))
+    machine = report.machine(stack.database_url)
+    try:
+        with stack.running(), sink.running() as remote:
+            os.environ |= stack.env
+            django.setup()
+            from tests.benchmarks.suite import Suite  # late, as it imports models
+
+            suite = Suite(stack, remote, threads=WORKER_THREADS, rounds=arguments.rounds)
+            tables = suite.measure(arguments.only)
+    except RuntimeError as exc:
+        report.done()
+        print(exc, file=sys.stderr)
+        return 1
+    report.done()
+    print(machine, *tables, report.HOW_TO_READ, sep="\n\n")
+    return 0
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=["webhooks", "deliveries", "latency"], help="one of the benchmarks")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each figure is taken (3)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

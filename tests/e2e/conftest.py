@@ -1,0 +1,75 @@
+"""The product as real processes, one stack for all tests, and a new business for each."""
+
+import itertools
+from collections.abc import Callable, Generator, Iterator
+
+import pytest
+
+from tests.e2e.business import PATIENCE, Business
+from tests.e2e.proxy import Proxy
+from tests.simulators import World
+from tests.stack import Stack
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="package")
+def _stack() -> Stack:
+    return Stack("e2e")
+
+
+@pytest.fixture(scope="package")
+def broker(_stack: Stack) -> Proxy:
+    """The only way of the processes to their broker."""
+    return Proxy(_stack.redis_url)
+
+
+@pytest.fixture(scope="package")
+def stack(_stack: Stack, broker: Proxy) -> Iterator[Stack]:
+    _stack.env["REDIS_URL"] = broker.url
+    _stack.world.sns.retry_delay = 0.5  # seconds, instead of 20
+    with _stack.running():
+        _stack.world.sns.subscribe()
+        assert _stack.world.wait_for(lambda: _stack.world.sns.confirmed, PATIENCE)
+        yield _stack
+
+
+@pytest.fixture
+def world(stack: Stack) -> Iterator[World]:
+    world = stack.world
+    world.requests.clear()
+    yield world
+    world.faults.clear()
+    world.latency = 0.0
+    world.settle(PATIENCE)
+    breaches, world.breaches[:] = list(world.breaches), []
+    assert breaches == []
+
+
+@pytest.fixture
+def new_business(stack: Stack, world: World) -> Callable[..., Business]:
+    """Open a business: a portal that has installed the app, and a messenger connected to it."""
+
+    def new_business(domain: str = "", name: str = "") -> Business:
+        business = Business(stack, domain or f"shop{next(numbers)}.uspacy.ua", name)
+        business.open()
+        return business
+
+    return new_business
+
+
+@pytest.fixture
+def shop(new_business: Callable[..., Business]) -> Business:
+    return new_business()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of the processes' logs where a test failed."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("_stack")
+    if report.failed and stack:
+        report.sections.append(("logs of the processes", stack.last_lines()))
+    return report
