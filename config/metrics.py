@@ -24,7 +24,7 @@ class Bridge(Collector):
         yield _by("uspacy_lines", "Lines by status.", ExternalLine.objects.values_list("status"), "status")
         topics = SnsTopic.objects.values_list("status")
         yield _by("uspacy_sns_topics", "SNS topics by status.", topics, "status")
-        waiting = Delivery.objects.open()
+        waiting = Delivery.objects.open().deliverable()  # the others wait for a person: see lines and portals
         yield _by(
             "uspacy_deliveries_waiting", "Open deliveries.", waiting.values_list("destination"), "destination"
         )

@@ -40,7 +40,7 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 PUBLIC_URL = required("PUBLIC_URL").rstrip("/")
 URL_PREFIX = env.str("URL_PREFIX", default="").strip("/")
-ALLOWED_HOSTS = comma_list(env.str("ALLOWED_HOSTS", default="*" if DEBUG else ""))
+ALLOWED_HOSTS = comma_list(env.str("ALLOWED_HOSTS", default="*" if DEBUG else urlsplit(PUBLIC_URL).hostname or ""))
 
 # PostgreSQL and Redis; with DEBUG the embedded ones stand in
 
@@ -57,7 +57,7 @@ DATABASE = env.db_url_config(DATABASE_URL)
 DATABASE["CONN_HEALTH_CHECKS"] = True
 DATABASE["OPTIONS"] = {
     # Opened as threads need them; a webhook would rather answer 503 than wait long.
-    "pool": {"min_size": 1, "max_size": 40, "timeout": 10},
+    "pool": {"min_size": 1, "max_size": env.int("WORKER_THREADS", default=32) + 8, "timeout": 10},
     "connect_timeout": 5,
     # A statement that takes longer has gone wrong; nobody waits for it.
     "options": "-c statement_timeout=30s -c lock_timeout=10s",
@@ -67,7 +67,12 @@ DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The only cache users are API throttles: per process is precise enough and needs no server.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},  # a portal is an entry
+    }
+}
 
 # Uspacy
 
@@ -132,7 +137,6 @@ APPEND_SLASH = False  # a redirect would turn a POST or DELETE of Uspacy's into 
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

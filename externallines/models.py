@@ -44,7 +44,7 @@ class ExternalLine(models.Model):
     status = models.CharField(max_length=10, choices=Status, default=Status.CONNECTING)
     suspended = models.BooleanField(default=False)  # disabled by the uninstall, not by the owner
     subscribed = models.BooleanField(default=False)  # the messenger calls our webhook
-    activated_at = models.DateTimeField(null=True, blank=True)  # first seen to work
+    activated_at = models.DateTimeField(null=True, blank=True)  # last seen to begin to work
     error = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
 

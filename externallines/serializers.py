@@ -7,6 +7,7 @@ from rest_framework import serializers
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
 from externallines.services import webhook_url
+from portals.payload import storable
 
 
 class CredentialFieldSerializer(serializers.Serializer[Any]):
@@ -61,14 +62,25 @@ class ConnectedLineSerializer(LineSerializer):
         fields = (*LineSerializer.Meta.fields, "secret")  # type: ignore[assignment]
 
 
+class CredentialsField(serializers.DictField):
+    """Texts by name; a name that could not even be quoted in an error is made harmless."""
+
+    child = serializers.CharField(allow_blank=True, max_length=2000)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        named = {storable(name): value for name, value in data.items()} if isinstance(data, dict) else data
+        given: dict[str, str] = super().to_internal_value(named)
+        return given
+
+
 class LineChangeSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=255, help_text="Unique among the external lines of the portal.")
     icon = serializers.URLField(max_length=1000, required=False, allow_blank=True)
     phone_number = serializers.CharField(max_length=64, required=False, allow_blank=True)
-    credentials = serializers.DictField(
-        child=serializers.CharField(allow_blank=True, trim_whitespace=True, max_length=2000),
+    credentials = CredentialsField(
         write_only=True,
-        help_text="The fields that `/api/channels/` lists. New ones take effect with `reconnect/`.",
+        help_text="The fields that `/api/channels/` lists. In a change, what is left out or empty stays as it is; "
+        "follow it with `reconnect/`.",
     )
 
 

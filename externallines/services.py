@@ -5,7 +5,8 @@ in Uspacy, register the messenger's webhook. A failure leaves the line in `error
 owner, and `reconnect` goes on where it stopped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from externallines.models import ExternalLine
 from portals.http import Refused, RemoteError
 from portals.models import Portal
 from portals.services import get_client
-from portals.uspacy import UspacyClient
+from portals.uspacy import DuplicateMessage, UspacyClient
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,14 @@ def reconnect(line: ExternalLine) -> ExternalLine:
     return _establish(line, account)
 
 
+def revive(line: ExternalLine) -> None:
+    """Bring a line back that went down with its portal."""
+    try:
+        reconnect(line)
+    except AlreadyConnected as exc:  # its credentials were changed to another line's
+        _failed(line, exc)
+
+
 def disconnect(line: ExternalLine) -> None:
     """Stop the line and keep its history; a worker then removes our webhook (`tend_lines`)."""
     line.status = ExternalLine.Status.DISABLED
@@ -102,6 +111,8 @@ def suspend_lines(portal: Portal) -> None:
 
 def unsubscribe(line: ExternalLine) -> None:
     """Remove our webhook from the messenger, unless it refuses. RemoteError if a later try may help."""
+    if not ExternalLine.objects.to_unsubscribe().filter(pk=line.pk).exists():
+        return  # brought back meanwhile
     try:
         get_channel(line).unsubscribe(webhook_url(line))
     except RemoteError as exc:
@@ -112,18 +123,24 @@ def unsubscribe(line: ExternalLine) -> None:
     _save(line, "subscribed")
 
 
-def change_profile(line: ExternalLine, profile: Profile) -> None:
-    """Change how the line looks, in Uspacy first. Raises RemoteError (nothing is stored)."""
-    line.name, line.icon, line.phone_number = profile.name, profile.icon, profile.phone_number
-    if line.uspacy_id:
-        get_client(line.portal).update_line(line.uspacy_id, **_uspacy_profile(line))
-    _save(line, "name", "icon", "phone_number")
+def change(
+    line: ExternalLine, *, profile: Profile | None = None, credentials: Mapping[str, Any] | None = None
+) -> None:
+    """Change how the line looks, in Uspacy too, and its credentials, which `reconnect` then tries.
 
-
-def change_credentials(line: ExternalLine, credentials: Mapping[str, Any]) -> None:
-    """Store new credentials, which `reconnect` then tries. Raises InvalidCredentials."""
-    line.credentials = CHANNELS[line.channel].prepare(checked_fields(line.channel, credentials))
-    _save(line, "credentials")
+    Of the credentials a field that is left out or empty stays as it is.
+    Raises InvalidCredentials or RemoteError (nothing is stored).
+    """
+    changed: list[str] = []
+    if credentials is not None:
+        line.credentials = CHANNELS[line.channel].prepare(_completed(line, credentials))
+        changed.append("credentials")
+    if profile is not None:
+        line.name, line.icon, line.phone_number = profile.name, profile.icon, profile.phone_number
+        changed += ["name", "icon", "phone_number"]
+        if line.uspacy_id:
+            get_client(line.portal).update_line(line.uspacy_id, **_uspacy_profile(line))
+    _save(line, *changed)
 
 
 def activate(line: ExternalLine) -> None:
@@ -157,6 +174,13 @@ def checked_fields(channel: str, credentials: Mapping[str, Any]) -> dict[str, st
     return given
 
 
+def _completed(line: ExternalLine, changes: Mapping[str, Any]) -> dict[str, str]:
+    """Return the line's form with these fields changed. Raises InvalidCredentials."""
+    names = [field.name for field in CHANNELS[line.channel].credential_fields]
+    stored = {name: line.credentials[name] for name in names if name in line.credentials}
+    return checked_fields(line.channel, {**stored, **{name: value for name, value in changes.items() if value}})
+
+
 def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
     """Store the new line, or take over the disconnected one of the same account."""
     line.external_id = account.external_id
@@ -186,41 +210,58 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
         get_channel(line).subscribe(webhook_url(line))
     except (InvalidCredentials, RemoteError) as exc:
         return _failed(line, exc)
-    works = account.active or line.activated_at is not None
-    line.status = ExternalLine.Status.ACTIVE if works else ExternalLine.Status.CONNECTING
-    line.activated_at = (line.activated_at or timezone.now()) if works else None
-    line.subscribed, line.suspended, line.error = True, False, ""
-    _save(line, "status", "activated_at", "subscribed", "suspended", "error")
+    with _newest(line) as newest:
+        works = account.active or newest.activated_at is not None
+        newest.status = ExternalLine.Status.ACTIVE if works else ExternalLine.Status.CONNECTING
+        newest.activated_at = timezone.now() if works else None
+        newest.subscribed, newest.suspended, newest.error = True, False, ""
     log.info("line_connected", line_id=line.pk, portal=line.portal.domain, channel=line.channel)
-    return line
+    return newest
 
 
-def _failed(line: ExternalLine, exc: InvalidCredentials | RemoteError) -> ExternalLine:
-    line.error = str(exc)
-    if not (line.suspended and isinstance(exc, RemoteError) and exc.retryable):
-        line.status, line.suspended = ExternalLine.Status.ERROR, False
-    _save(line, "status", "suspended", "error")  # a suspended line is tried again by `tend_lines`
+def _failed(line: ExternalLine, exc: Exception) -> ExternalLine:
+    with _newest(line) as newest:
+        newest.error = str(exc)
+        # A suspended line is tried again by `tend_lines`, unless that cannot help.
+        if not (newest.suspended and isinstance(exc, RemoteError) and exc.retryable):
+            newest.status, newest.suspended = ExternalLine.Status.ERROR, False
     log.warning("line_not_connected", line_id=line.pk, reason=str(exc))
-    return line
+    return newest
+
+
+@contextmanager
+def _newest(line: ExternalLine) -> Iterator[ExternalLine]:
+    """Hand out the line as it is now, and store how connecting ended; unless it was disconnected meanwhile."""
+    with transaction.atomic():
+        newest = ExternalLine.objects.select_for_update(of=("self",)).select_related("portal").get(pk=line.pk)
+        was_disconnected = newest.is_closed and not line.is_closed
+        yield newest
+        if was_disconnected:
+            newest.refresh_from_db()
+        else:
+            _save(newest, "status", "activated_at", "subscribed", "suspended", "error")
 
 
 def _line_in_uspacy(line: ExternalLine) -> str:
-    """Return the id of the line in Uspacy, which is created at most once (uspacy-api.md 5)."""
+    """Return the id of the line in Uspacy, which is created at most once and looks as ours (uspacy-api.md 5)."""
     client = get_client(line.portal)
     if found := _find_in_uspacy(client, line):
         return found
     try:
-        return client.create_line(external_id=line.external_id, **_uspacy_profile(line))
-    except Refused:
+        return client.create_line(external_id=str(line.key), **_uspacy_profile(line))
+    except (Refused, DuplicateMessage):
         if found := _find_in_uspacy(client, line):  # created by an attempt whose answer was lost
             return found
         raise
 
 
 def _find_in_uspacy(client: UspacyClient, line: ExternalLine) -> str:
-    for candidate in client.list_lines():
-        if candidate.id == line.uspacy_id or candidate.external_id == line.external_id:
-            return candidate.id
+    wanted = _uspacy_profile(line)
+    for found in client.list_lines():
+        if found.id == line.uspacy_id or found.external_id == str(line.key):
+            if wanted != {"name": found.name, "icon": found.icon, "phone_number": found.phone_number}:
+                client.update_line(found.id, **wanted)
+            return found.id
     return ""
 
 

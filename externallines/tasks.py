@@ -1,24 +1,35 @@
 """Wake-ups around lines."""
 
+import time
+from collections.abc import Callable, Iterable
+
 import structlog
 from celery import shared_task
 
 from externallines import services
 from externallines.models import ExternalLine
-from portals.http import RemoteError
 
 log = structlog.get_logger(__name__)
 
 LINES_PER_RUN = 100
+RUN_SECONDS = 20.0  # then the next run goes on: it must not hold the threads that deliver messages
 
 
 @shared_task
 def tend_lines() -> None:
     """Every few seconds: bring lines back with their portal, and remove webhooks of disconnected ones."""
-    for line in ExternalLine.objects.to_revive().select_related("portal")[:LINES_PER_RUN]:
-        services.reconnect(line)
-    for line in ExternalLine.objects.to_unsubscribe()[:LINES_PER_RUN]:
+    # In any order, so that lines whose other side is down for long do not keep the rest from their turn.
+    until = time.monotonic() + RUN_SECONDS
+    revivable = ExternalLine.objects.to_revive().select_related("portal").order_by("?")[:LINES_PER_RUN]
+    _tend(revivable, services.revive, until)
+    _tend(ExternalLine.objects.to_unsubscribe().order_by("?")[:LINES_PER_RUN], services.unsubscribe, until)
+
+
+def _tend(lines: Iterable[ExternalLine], work: Callable[[ExternalLine], None], until: float) -> None:
+    for line in lines:
+        if time.monotonic() > until:
+            return
         try:
-            services.unsubscribe(line)
-        except RemoteError as exc:
-            log.warning("webhook_not_removed_yet", line_id=line.pk, reason=str(exc))
+            work(line)
+        except Exception as exc:  # one line's trouble, of whatever kind, is not the others'
+            log.warning("line_not_tended", line_id=line.pk, reason=str(exc), exc_info=exc)

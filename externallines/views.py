@@ -7,7 +7,6 @@ from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,6 +15,7 @@ from externallines import services
 from externallines.channels import CHANNELS
 from externallines.channels.base import InvalidCredentials
 from externallines.models import ExternalLine
+from externallines.pages import Pages
 from externallines.serializers import (
     ChannelSerializer,
     ConnectedLineSerializer,
@@ -32,9 +32,8 @@ class BadGateway(APIException):
     status_code = status.HTTP_502_BAD_GATEWAY
 
 
-class NewestLineFirst(CursorPagination):
+class NewestLineFirst(Pages):
     ordering = "-id"
-    page_size = 50
 
 
 class ChannelList(APIView):
@@ -92,11 +91,10 @@ class LineViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         line = self.get_object()
         wanted = _valid(LineChangeSerializer(data=request.data, partial=True))
         try:
-            if "credentials" in wanted:
-                services.change_credentials(line, wanted.pop("credentials"))
-            if wanted:
-                old = {"name": line.name, "icon": line.icon, "phone_number": line.phone_number}
-                services.change_profile(line, services.Profile(**{**old, **wanted}))
+            credentials = wanted.pop("credentials", None)
+            old = {"name": line.name, "icon": line.icon, "phone_number": line.phone_number}
+            profile = services.Profile(**{**old, **wanted}) if wanted else None
+            services.change(line, profile=profile, credentials=credentials)
         except InvalidCredentials as exc:
             raise _invalid_credentials(exc) from exc
         except RemoteError as exc:

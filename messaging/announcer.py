@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 
 import structlog
-from kombu.exceptions import OperationalError
 
 from config.celery import app
 
@@ -52,7 +51,7 @@ class Announcer:
             batch = self._collect()
             try:
                 publish(batch)
-            except (OperationalError, OSError) as exc:
+            except Exception as exc:  # whatever it is: the sweep finds these chats, and the thread goes on
                 log.warning("announcement_failed", chats=len(batch), reason=type(exc).__name__)
                 time.sleep(PAUSE_AFTER_FAILURE)
 

@@ -6,20 +6,18 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers
-from rest_framework.pagination import CursorPagination
 
+from externallines.pages import Pages
 from messaging.models import Attachment, Chat, Message
 from portals.authentication import calling_portal
 
 
-class NewestChatFirst(CursorPagination):
+class NewestChatFirst(Pages):
     ordering = ("-last_message_at", "-id")
-    page_size = 50
 
 
-class NewestMessageFirst(CursorPagination):
+class NewestMessageFirst(Pages):
     ordering = "-id"
-    page_size = 50
 
 
 class ChatSerializer(serializers.ModelSerializer[Chat]):

@@ -14,46 +14,63 @@ from externallines.channels.base import (
 from externallines.models import ExternalLine
 from externallines.services import get_channel
 from messaging import services
-from messaging.models import UNKNOWN_MESSAGE, Delivery, Message
+from messaging.models import Delivery, Message
 from messaging.uspacy_events import Irrelevant
 
 USPACY = Delivery.Destination.USPACY
 
 
-def interpret(line: ExternalLine, payload: Any) -> None:
-    """Apply one update of a messenger. Raises Irrelevant where nothing came of it, and InvalidPayload."""
-    reasons = [_apply(line, event) for event in get_channel(line).parse(payload)]
-    if all(reasons):
-        raise Irrelevant("; ".join(sorted({reason for reason in reasons if reason})) or "nothing to bridge")
+def interpret(line: ExternalLine, payload: Any) -> list[str]:
+    """Apply one update of a messenger; return the ids of the messages it brought.
+
+    Raises Irrelevant where nothing came of it, and InvalidPayload.
+    """
+    events = get_channel(line).parse(payload)
+    ignored = []
+    for event in events:
+        try:
+            _apply(line, event)
+        except Irrelevant as exc:
+            ignored.append(exc)
+    if len(ignored) == len(events):
+        raise ignored[0] if ignored else Irrelevant("nothing to bridge")
+    return [event.message_id for event in events if isinstance(event, MessageReceived)]
 
 
-def _apply(line: ExternalLine, event: Event) -> str:
-    """Apply one event; return why nothing came of it, "" if something did."""
+def _apply(line: ExternalLine, event: Event) -> None:
+    """Apply one event. Raises Irrelevant where nothing came of it."""
     match event:
         case MessageReceived():
-            return "" if services.record_inbound(line, event) else "known message"
+            changed = services.record_inbound(line, event) is not None
         case MessageEdited():
             message = _message_of_chat(line, event.chat_id, event.message_id)
-            if message is None:
-                return UNKNOWN_MESSAGE
-            return "" if services.record_edit(message, event.text, towards=USPACY) else "nothing changed"
+            changed = services.record_edit(message, event.text, towards=USPACY, at=event.at)
         case MessageDeleted():
             message = _message_of_chat(line, event.chat_id, event.message_id)
-            if message is None:
-                return UNKNOWN_MESSAGE
-            return "" if services.record_deletion(message, towards=USPACY) else "nothing changed"
+            changed = services.record_deletion(message, towards=USPACY)
         case StatusReported():
-            message = services.find_message(line, external_id=event.message_id, client_id=event.client_id)
-            if message is None or not message.is_outbound:
-                return UNKNOWN_MESSAGE
-            status = services.STATUS_OF[event.status]
-            return "" if services.record_status(message, status, error=event.error) else "nothing changed"
+            message = _message_of_operator(line, event)
+            changed = services.record_status(message, services.STATUS_OF[event.status], error=event.error)
         case ReachabilityChanged():
             services.record_reachability(line, event.contact_id, blocked=event.blocked)
-            return ""
+            changed = True
         case Ignored():
-            return event.reason
+            raise Irrelevant(event.reason)
+    if not changed:
+        raise Irrelevant("nothing changed")
 
 
-def _message_of_chat(line: ExternalLine, chat_id: str, message_id: str) -> Message | None:
-    return Message.objects.filter(chat__line=line, chat__external_id=chat_id, external_id=message_id).first()
+def _message_of_chat(line: ExternalLine, chat_id: str, message_id: str) -> Message:
+    messages = Message.objects.filter(chat__line=line, chat__external_id=chat_id, external_id=message_id)
+    if (message := messages.first()) is None:
+        raise Irrelevant("unknown message", awaits=message_id)
+    return message
+
+
+def _message_of_operator(line: ExternalLine, event: StatusReported) -> Message:
+    message = services.find_message(line, external_id=event.message_id, client_id=event.client_id)
+    if message is None:
+        raise Irrelevant("unknown message", awaits=event.message_id)
+    if not message.is_outbound:
+        raise Irrelevant("status of a customer's message")
+    return message

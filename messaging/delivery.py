@@ -29,7 +29,7 @@ from portals.services import NeedsReinstall
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=90)  # longer than any step of an attempt; a long attempt renews it between steps
+LEASE = timedelta(seconds=180)  # longer than any step of an attempt; a long attempt renews it between steps
 RUN_SECONDS = 20.0  # then the next chat gets the thread
 FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
 EXPIRED_PER_RUN = 500
@@ -90,7 +90,7 @@ def _attempt(delivery: Delivery) -> bool:
     else:
         outcome = _settle_surely(partial(_settle_success, delivery, receipt))
         if receipt is not None:
-            inbox.reprocess_unknown(delivery.chat.line)
+            inbox.reprocess_awaiting(str(delivery.chat.line.key), receipt.external_id)
     log.info(
         "delivery_attempted",
         delivery_id=delivery.pk,
@@ -235,7 +235,7 @@ def _delay(delivery: Delivery, exc: Exception) -> float:
     backoff = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(delivery.attempts - 1, 20))
     backoff *= random.uniform(0.8, 1.2)  # noqa: S311  no secret
     asked = exc.retry_after if isinstance(exc, RemoteError) else None
-    return max(backoff if asked is None else 0.0, asked or 0.0)
+    return max(backoff, asked or 0.0)
 
 
 def expire_held() -> int:
@@ -262,7 +262,10 @@ def expire_held() -> int:
 
 
 def _has_expired(delivery: Delivery) -> bool:
-    return timezone.now() - delivery.created_at > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
+    """Whether it has been tried for long enough: the time until portal or line were mended does not count."""
+    line = delivery.chat.line
+    since = max(filter(None, (delivery.created_at, line.portal.installed_at, line.activated_at)))
+    return timezone.now() - since > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
 
 
 def _gave_up() -> str:

@@ -57,13 +57,26 @@ def _create_in_uspacy(delivery: Delivery, still_ours: Callable[[], None]) -> Non
     if not chat.in_uspacy:
         _create_chat(client, chat)
     notes = transfer.upload_attachments(delivery, client, still_ours)
+    still_ours()
     for number, text in enumerate(_parts(message.text, notes)):
+        content = _uspacy_message(message, number, text)
         try:
-            client.create_message(**_uspacy_message(message, number, text))
+            _create_message(client, chat, content)
         except DuplicateMessage:
-            # Stored by an attempt whose answer was lost; without such an attempt it has to be proved.
-            if delivery.attempts == 1 and not client.has_message(str(services.part_id(message, number))):
+            # Stored by an attempt whose answer was lost, unless another message has our externalId.
+            if not client.has_message(content["id"]):
                 raise Refused("Uspacy has another message with the same external id.") from None
+
+
+def _create_message(client: UspacyClient, chat: Chat, content: MessageFields) -> None:
+    """Create a message, and its chat again if Uspacy no longer has it, as after an uninstall."""
+    try:
+        client.create_message(**content)
+    except Refused as exc:
+        if exc.code != "404":
+            raise
+        _create_chat(client, chat)
+        client.create_message(**content)
 
 
 def _create_chat(client: UspacyClient, chat: Chat) -> None:
@@ -141,6 +154,7 @@ def _send_to_customer(delivery: Delivery, still_ours: Callable[[], None]) -> Rec
     if chat.blocked:
         raise Blocked("The customer has blocked the business. They have to write first.")
     files = transfer.outbound_files(message, still_ours)
+    still_ours()
     return get_channel(chat.line).send(_outbound(delivery, files))
 
 

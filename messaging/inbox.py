@@ -18,14 +18,17 @@ from externallines.channels.base import Headers
 from externallines.models import ExternalLine
 from externallines.services import activate, get_channel
 from messaging import customers, operators
-from messaging.models import UNKNOWN_MESSAGE, USPACY, WebhookEvent
+from messaging.models import USPACY, WebhookEvent
 from messaging.uspacy_events import Irrelevant
 from portals.payload import InvalidPayload, parse_json
 
 log = structlog.get_logger(__name__)
 
-Interpreter = Callable[[Any], None]  # takes the payload; raises Irrelevant, InvalidPayload, or what our fault is
-UNKNOWN_FOR = timedelta(hours=1)
+# Takes a payload and returns the messenger's ids of the messages that are known from now on.
+# Raises Irrelevant, InvalidPayload, or what our fault is.
+Interpreter = Callable[[Any], list[str]]
+OUTCOME = ["outcome", "reason", "error", "awaits"]
+AWAITING_FOR = timedelta(hours=1)
 
 
 def receive_from_uspacy(key: str, text: str) -> bool:
@@ -42,34 +45,39 @@ def receive_from_line(line: ExternalLine, headers: Headers, body: bytes) -> bool
 
     Raises InvalidPayload: the call breaks the messenger's contract and nothing of it is stored.
     """
-    new = [
-        _receive(str(line.key), update.key, json.dumps(update.payload, ensure_ascii=False), _interpreter(line))
-        for update in get_channel(line).split(headers, body)
-    ]
+    new = False
+    for update in get_channel(line).split(headers, body):
+        text = json.dumps(update.payload, ensure_ascii=False)
+        new |= _receive(str(line.key), update.key, text, _interpreter(line))
     if line.status == ExternalLine.Status.CONNECTING:
         activate(line)
-    return any(new)
+    return new
 
 
 def reprocess(event: WebhookEvent) -> WebhookEvent:
     """Interpret a stored event again, as if it came now; its outcome tells what became of it."""
+    brought: list[str] = []
     try:
         with transaction.atomic():
-            _interpret(event, _interpreter_of(event))
+            brought = _interpret(event, _interpreter_of(event))
     except (OperationalError, InterfaceError):
         raise
     except Exception:  # a fault of ours, or of the payload: the evidence stays
         _mark_failed(event)
-    event.save(update_fields=["outcome", "reason", "error"])
+    event.save(update_fields=OUTCOME)
+    for message_id in brought:
+        reprocess_awaiting(event.source, message_id)
     return event
 
 
-def reprocess_unknown(line: ExternalLine) -> None:
-    """Interpret again the line's statuses that overtook the id of the message they tell of."""
-    recent = timezone.now() - UNKNOWN_FOR
-    for event in WebhookEvent.objects.filter(
-        source=str(line.key), reason=UNKNOWN_MESSAGE, received_at__gte=recent
-    ).order_by("id"):
+def reprocess_awaiting(source: str, message_id: str) -> None:
+    """Interpret again what a line's messenger told of a message before we knew it."""
+    recent = timezone.now() - AWAITING_FOR
+    for event in (
+        WebhookEvent.objects.filter(source=source, awaits=message_id, received_at__gte=recent)
+        .exclude(awaits="")
+        .order_by("id")
+    ):
         reprocess(event)
 
 
@@ -79,16 +87,18 @@ def _receive(source: str, key: str, text: str, interpret: Interpreter) -> bool:
             event = WebhookEvent.objects.store(source, key, text)
             if event is None:
                 return False
-            _interpret(event, interpret)
+            brought = _interpret(event, interpret)
             if event.outcome != WebhookEvent.Outcome.ACCEPTED:
-                event.save(update_fields=["outcome", "reason"])
+                event.save(update_fields=OUTCOME)
     except (OperationalError, InterfaceError, InvalidPayload):
         raise
     except Exception:  # a fault of ours: the event is kept, and so is the reason
         _store_failure(source, key, text)
         return True
-    if event.reason == UNKNOWN_MESSAGE:
-        reprocess(event)  # the id may have been recorded while we looked
+    if event.awaits:
+        reprocess(event)  # the message may have been recorded while we looked
+    for message_id in brought:
+        reprocess_awaiting(source, message_id)
     return True
 
 
@@ -102,12 +112,13 @@ def _interpreter(line: ExternalLine) -> Interpreter:
     return lambda payload: customers.interpret(line, payload)
 
 
-def _interpret(event: WebhookEvent, interpret: Interpreter) -> None:
-    event.outcome, event.reason, event.error = WebhookEvent.Outcome.ACCEPTED, "", ""
+def _interpret(event: WebhookEvent, interpret: Interpreter) -> list[str]:
+    event.outcome, event.reason, event.error, event.awaits = WebhookEvent.Outcome.ACCEPTED, "", "", ""
     try:
-        interpret(parse_json(event.payload))
+        return interpret(parse_json(event.payload))
     except Irrelevant as exc:
-        event.outcome, event.reason = WebhookEvent.Outcome.IGNORED, str(exc)[:255]
+        event.outcome, event.reason, event.awaits = WebhookEvent.Outcome.IGNORED, str(exc)[:255], exc.awaits
+        return []
 
 
 def _store_failure(source: str, key: str, text: str) -> None:
@@ -115,7 +126,7 @@ def _store_failure(source: str, key: str, text: str) -> None:
     event = WebhookEvent.objects.store(source, key, text)
     if event is not None:
         _mark_failed(event)
-        event.save(update_fields=["outcome", "reason", "error"])
+        event.save(update_fields=OUTCOME)
 
 
 def _mark_failed(event: WebhookEvent) -> None:

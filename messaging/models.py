@@ -13,13 +13,12 @@ from portals.fields import EncryptedTextField
 from portals.models import Portal
 
 USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
-UNKNOWN_MESSAGE = "unknown message"  # the reason of a status that overtook our own bookkeeping
 
 
 class Chat(models.Model):
     """One customer on one line."""
 
-    line = models.ForeignKey(ExternalLine, models.CASCADE, related_name="chats")
+    line = models.ForeignKey(ExternalLine, models.CASCADE, related_name="chats", db_index=False)  # see indexes
     external_id = models.CharField(max_length=255)  # the conversation, as the channel names it
     contact_id = models.CharField(max_length=255, blank=True, default="")  # the customer, likewise
     uspacy_id = models.UUIDField(unique=True)
@@ -62,7 +61,7 @@ class Message(models.Model):
         READ = "read", "Read"
         FAILED = "failed", "Failed"
 
-    chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages")
+    chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages", db_index=False)  # see indexes
     direction = models.CharField(max_length=3, choices=Direction)
     uspacy_id = models.UUIDField()
     external_id = models.CharField(max_length=255, blank=True, default="")  # the messenger's; ours once sent
@@ -224,8 +223,9 @@ class WebhookEventManager(models.Manager["WebhookEvent"]):
         event = WebhookEvent(source=source, key=key, payload=payload.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
         with connection.cursor() as cursor:  # the ORM's ignore_conflicts does not tell whether it inserted
             cursor.execute(
-                "INSERT INTO messaging_webhookevent (source, key, payload, received_at, outcome, reason, error)"
-                " VALUES (%s, %s, %s, %s, %s, '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
+                "INSERT INTO messaging_webhookevent"
+                " (source, key, payload, received_at, outcome, reason, error, awaits)"
+                " VALUES (%s, %s, %s, %s, %s, '', '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
                 [source, key, event.payload, event.received_at, event.outcome],
             )
             row = cursor.fetchone()
@@ -251,6 +251,7 @@ class WebhookEvent(models.Model):
     outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.ACCEPTED)
     reason = models.CharField(max_length=255, blank=True, default="")  # why it was ignored
     error = models.TextField(blank=True, default="")  # traceback of a failure of ours
+    awaits = models.CharField(max_length=255, blank=True, default="")  # the messenger's id of an unknown message
 
     objects = WebhookEventManager()
 
@@ -261,9 +262,7 @@ class WebhookEvent(models.Model):
         indexes = [
             models.Index(fields=["received_at"], name="event_received"),
             models.Index(fields=["-id"], condition=Q(outcome="failed"), name="event_failed"),
-            models.Index(
-                fields=["source", "id"], condition=Q(reason=UNKNOWN_MESSAGE), name="event_unknown_message"
-            ),
+            models.Index(fields=["source", "awaits"], condition=~Q(awaits=""), name="event_awaits_message"),
         ]
 
     def __str__(self) -> str:

@@ -14,8 +14,11 @@ from portals.payload import InvalidPayload
 CUSTOMER = Delivery.Destination.CUSTOMER
 
 
-def interpret(payload: Any) -> None:
-    """Apply one event of Uspacy's messenger. Raises Irrelevant where nothing came of it, and InvalidPayload."""
+def interpret(payload: Any) -> list[str]:
+    """Apply one event of Uspacy's messenger. Raises Irrelevant where nothing came of it, and InvalidPayload.
+
+    It brings no message of a messenger: the list it returns, as every interpreter, is empty.
+    """
     written = parse(payload)
     chat = _chat(written)
     message = Message.objects.filter(uspacy_id=written.id, chat=chat).select_related("chat").first()
@@ -27,11 +30,14 @@ def interpret(payload: Any) -> None:
         case Action.DELETE:
             _delete(written, chat, message)
         case Action.UPDATE if message is not None:
+            if written.text is None:
+                raise Irrelevant("no text in the update")
             if not services.record_edit(message, written.text, towards=CUSTOMER, at=written.happened_at):
                 raise Irrelevant("nothing changed")
         case _:  # an update that overtook its creation is the first we hear of the message
             if services.record_outbound(chat, written) is None:
                 raise Irrelevant("known message")
+    return []
 
 
 def _delete(written: OperatorMessage, chat: Chat, message: Message | None) -> None:
@@ -76,11 +82,14 @@ def _chat_by_meta(line: ExternalLine, written: OperatorMessage) -> Chat | None:
     """Resolve a chat that Uspacy knows by another id: by the customer its `meta` names (uspacy-api.md 9.3.6)."""
     for kind, value in written.chat_meta:
         known = Chat.objects.filter(line=line, meta__contains=[{"type": kind, "value": value}])
-        if chat := known.select_related("line__portal").first():
-            return chat
+        match list(known.select_related("line__portal")[:2]):
+            case [chat]:
+                return chat
+            case [_, _]:
+                return None  # a phone number that two customers gave names neither
     chat_kind = CHANNELS[line.channel].chat_meta
     for kind, value in written.chat_meta:
-        if kind == chat_kind and value:
+        if chat_kind and kind == chat_kind and value:
             return Chat.objects.get_or_create(
                 line=line,
                 external_id=value,

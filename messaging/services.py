@@ -46,6 +46,8 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
     """
     chat = _lock_chat(line, received)
     if known := _find(chat, external_id=received.message_id):
+        if known.is_outbound:
+            return None  # the messenger tells of our own message
         return known if record_edit(known, received.text, towards=Delivery.Destination.USPACY) else None
     message = Message.objects.create(
         chat=chat,
@@ -74,7 +76,7 @@ def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
         chat=chat,
         uspacy_id=written.id,
         direction=Message.Direction.OUTBOUND,
-        text=written.text,
+        text=written.text or "",
         type=written.type,
         author_id=written.author_id,
         parent=_find(chat, uspacy_id=written.parent_id) if written.parent_id else None,
@@ -234,7 +236,7 @@ def _lock_chat(line: ExternalLine, received: MessageReceived) -> Chat:
         line=line,
         external_id=received.chat_id,
         defaults={
-            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.portal.domain} {line.external_id} {received.chat_id}"),
+            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
             **_described(contact),
         },
     )

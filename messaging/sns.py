@@ -25,6 +25,7 @@ from portals.payload import InvalidPayload, Payload
 
 MAX_BODY = 1024 * 1024  # bytes; Amazon's own limit is 256 KiB, unless large payloads are on
 MAX_CERTIFICATE = 64 * 1024  # bytes
+LOCK_SECONDS = 2.0
 FETCH_SECONDS = 10.0  # Amazon waits 15 s for our answer
 MAX_AGE, SKEW = timedelta(hours=1), timedelta(minutes=5)  # Amazon repeats for at most an hour
 CERTIFICATES_KEPT = 16
@@ -174,13 +175,17 @@ class _Certificates:
         known = self._known.get(url)
         if known and known.is_valid(now):
             return known
-        with self._lock:  # one fetch serves all who wait for it
+        if not self._lock.acquire(timeout=LOCK_SECONDS):  # strangers can make it fetch from hosts that hang
+            raise http.Unreachable("Another certificate is being fetched.")
+        try:  # one fetch serves all who wait for it
             known = self._known.get(url)
             if not known or not known.is_valid(now):
                 self._known[url] = known = _fetch(url, now)
             while len(self._known) > CERTIFICATES_KEPT:
                 self._known.popitem(last=False)
             return known
+        finally:
+            self._lock.release()
 
 
 def _fetch(url: str, now: datetime) -> _Certificate:

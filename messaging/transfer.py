@@ -15,7 +15,7 @@ from externallines.channels.base import MediaKind, OutboundFile
 from externallines.services import get_channel
 from messaging.models import Attachment, Delivery, Message
 from portals.http import Busy, Refused, RemoteError, TooLarge
-from portals.services import get_client
+from portals.services import NeedsReinstall, RenewalInProgress, get_client
 from portals.uspacy import FileObject, UspacyClient
 
 FILE_ATTEMPTS = 5  # of a delivery; then its text goes without the file that cannot be had
@@ -37,9 +37,11 @@ def upload_attachments(delivery: Delivery, client: UspacyClient, still_ours: Cal
             if delivery.attempts > 1:
                 attachment.uspacy_file = _uploaded_before(client, attachment, attachments)
             if attachment.uspacy_file is None:
-                _upload(client, delivery, attachment)
+                _upload(client, delivery, attachment, still_ours)
+        except (Busy, RenewalInProgress, NeedsReinstall):
+            raise  # says nothing of the file
         except RemoteError as exc:
-            if exc.retryable and (delivery.attempts < FILE_ATTEMPTS or isinstance(exc, Busy)):
+            if exc.retryable and delivery.attempts < FILE_ATTEMPTS:
                 raise
             attachment.error = str(exc)
         attachment.save(update_fields=["uspacy_file", "size", "mime_type", "error"])
@@ -81,7 +83,9 @@ def asset_url(name: str) -> str:
     return f"{settings.PUBLIC_URL}{static(f'externallines/{name}')}"
 
 
-def _upload(client: UspacyClient, delivery: Delivery, attachment: Attachment) -> None:
+def _upload(
+    client: UspacyClient, delivery: Delivery, attachment: Attachment, still_ours: Callable[[], None]
+) -> None:
     if attachment.size is not None and attachment.size > _max_bytes():
         raise TooLarge(f"it is larger than {settings.MAX_ATTACHMENT_MB} MB.")
     channel = get_channel(delivery.chat.line)
@@ -93,6 +97,7 @@ def _upload(client: UspacyClient, delivery: Delivery, attachment: Attachment) ->
         attachment.size = file.tell()
         attachment.mime_type = mime_type or attachment.mime_type
         file.seek(0)
+        still_ours()
         attachment.uspacy_file = client.upload_file(
             str(delivery.message.uspacy_id), attachment.name, attachment.mime_type, file
         )

@@ -22,7 +22,14 @@ class Action(StrEnum):
 
 
 class Irrelevant(Exception):
-    """A valid event that concerns no customer; the text is the reason for staff."""
+    """A valid event of which nothing comes; the text is the reason for staff.
+
+    `awaits` is the messenger's id of a message that we do not know yet: the event has overtaken it.
+    """
+
+    def __init__(self, reason: str, *, awaits: str = "") -> None:
+        super().__init__(reason)
+        self.awaits = awaits
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class OperatorMessage:
     chat_id: uuid.UUID | None
     id: uuid.UUID
     happened_at: datetime | None
-    text: str = ""
+    text: str | None = None  # None where the event does not tell
     type: str = "MESSAGE"
     author_id: str = ""
     parent_id: uuid.UUID | None = None
@@ -98,7 +105,7 @@ def parse(value: Any) -> OperatorMessage:
         chat_id=_uuid(entity, entity.id("chatId", "") or chat.id("id", ""), "chatId"),
         id=_required_uuid(entity, "id"),
         happened_at=data.moment("timestamp"),
-        text=entity.text("message", ""),
+        text=entity.text("message", "") if entity.value.get("message") is not None else None,
         type=kind if kind in MESSAGE_TYPES else "MESSAGE",
         author_id=entity.id("authorId", ""),
         parent_id=_uuid(entity, parent_message, "parentMessage"),

@@ -63,8 +63,7 @@ _underway = Underway()
 class Gate:
     """The calls in flight to one remote."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._window = FIRST_WINDOW
         self._in_flight: set[Visit] = set()
@@ -103,7 +102,7 @@ class Gate:
     def _enter(self) -> Visit:
         with self._lock:
             if wait := self._delay():
-                raise Busy(f"{self._name} has no room for another call now.", code="busy", retry_after=wait)
+                raise Busy("The other side has no room for another call now.", code="busy", retry_after=wait)
             visit = Visit(self._era)
             self._in_flight.add(visit)
             self._most = max(self._most, len(self._in_flight))
@@ -166,7 +165,7 @@ def gate_for(key: str) -> Gate:
     with _gates_lock:
         gate = _gates.get(key)
         if gate is None:
-            gate = _gates[key] = Gate(key)
+            gate = _gates[key] = Gate()
         _gates.move_to_end(key)
         if len(_gates) > REMOTES_KEPT:
             _gates.popitem(last=False)

@@ -110,7 +110,7 @@ class Payload:
         try:
             if isinstance(value, str):
                 moment = datetime.fromisoformat(value)
-                return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 return datetime.fromtimestamp(value / 1000 if value >= 1e11 else value, UTC)
         except (ValueError, OverflowError, OSError):

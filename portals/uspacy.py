@@ -40,6 +40,8 @@ __all__ = [
 
 UPLOAD_SECONDS = 120.0
 
+QueryValue = str | int | Sequence[str | int]
+
 
 class MessageFields(TypedDict):
     """A message on an external line (uspacy-api.md 7.1); `id` is ours, `text` is Markdown."""
@@ -115,6 +117,20 @@ class UspacyClient:
         }
         self._request("POST", "/messenger/v1/chats", json=chat)
 
+    def list_chats(self, **query: QueryValue) -> tuple[list[dict[str, Any]], str]:
+        """Return chats, pinned ones first, and the cursor of the next page ("" if there is none).
+
+        The keywords are Uspacy's own names, such as `externalLineIds` or `limit`. Pages come only if `limit`
+        or `cursor` is given, and then with exactly one of the `externalStatuses`.
+        """
+        answer = self._request("GET", "/messenger/v1/chats", params=_query(query))
+        chats, page = read_list(answer), answer.json()
+        if not isinstance(page, dict):
+            return chats, ""
+        pinned = [chat for chat in page.get("pinned") or () if isinstance(chat, dict)]
+        cursor = read_id(page.get("nextCursor")) if page.get("hasNext", True) else ""
+        return pinned + [chat for chat in chats if chat not in pinned], cursor
+
     # Messages, uspacy-api.md 7
 
     def create_message(self, **message: Unpack[MessageFields]) -> None:
@@ -146,6 +162,21 @@ class UspacyClient:
             raise
         return True
 
+    def list_messages(self, chat_id: str, **query: QueryValue) -> list[dict[str, Any]]:
+        """Return messages of a chat, by all appearances the newest first.
+
+        The keywords are `limit`, `firstTimestamp` and `lastTimestamp` (milliseconds), and `unreadFirst`.
+        """
+        return self._objects("/messenger/v1/messages/", params={"chatId": chat_id} | _query(query))
+
+    def messages_around(self, message_id: str) -> list[dict[str, Any]]:
+        """Return a message with the ten before it and the ten after it."""
+        return self._objects(f"/messenger/v1/messages/{_segment(message_id)}/goToMessage/")
+
+    def read_all(self, chat_id: str) -> None:
+        """Mark all messages of a chat as read."""
+        self._request("POST", "/messenger/v1/messages/readAll/", json={"chatId": chat_id})
+
     # Files, uspacy-api.md 8
 
     def list_files(self, entity_id: str) -> list[FileObject]:
@@ -172,6 +203,23 @@ class UspacyClient:
 
     def get_file(self, file_id: str) -> FileObject:
         return read_file(self._object("GET", f"/files/v1/files/{_segment(file_id)}"))
+
+    def delete_file(self, file_id: str) -> None:
+        self._request("DELETE", f"/files/v1/files/{_segment(file_id)}")
+
+    def delete_files(self, entity_id: str) -> None:
+        """Delete all files of a message."""
+        if not entity_id:  # nobody documents what Uspacy would delete then
+            raise Refused("Files can only be deleted for a message with an id.")
+        self._request("DELETE", "/files/v1/files", params={"entityType": "chat_message", "entityId": entity_id})
+
+    def storage_totals(self) -> tuple[int, int]:
+        """Return how much of the portal's storage is used, and its limit, both in bytes."""
+        totals = read_body(self._request("GET", "/files/v1/totals/size/"))
+        try:
+            return int(totals["size"]), int(totals["limit"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise ServerFault("Uspacy's answer has no size and limit of the storage.") from None
 
     def download_file(self, url: str, into: BinaryIO, *, max_bytes: int) -> Download:
         """Fetch a file of an operator's message; only the portal's own host gets the token, if it asks."""
@@ -203,7 +251,7 @@ class UspacyClient:
             raise ServerFault("Uspacy's answer is not the object that was asked for.")
         return body
 
-    def _objects(self, path: str, *, params: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    def _objects(self, path: str, *, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         return read_list(self._request("GET", path, params=params))
 
     def _request(
@@ -211,7 +259,7 @@ class UspacyClient:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
         json: Any = None,
         form: Callable[[], MultipartEncoder] | None = None,
         timeout: float = 15.0,
@@ -237,6 +285,8 @@ class UspacyClient:
         if answer.status == 401 and self._renew is not None:
             self._token = self._renew(self._token)
             answer = send()
+            if answer.status == 401:  # not our credentials' fault, so not the end of the message
+                raise ServerFault("Uspacy refuses a token that it has just given.", code="401")
         raise_for_error(answer)
         return answer
 
@@ -250,6 +300,17 @@ def _segment(id: str) -> str:
     if id in ("", ".", ".."):
         raise Refused("An id that Uspacy gave us cannot be used in an address.")
     return quote(id, safe="")
+
+
+def _query(query: Mapping[str, QueryValue]) -> dict[str, Any]:
+    """Return a query as Uspacy's own front end writes it: a list as `name[]`, a truth value in lower case."""
+    written: dict[str, Any] = {}
+    for name, value in query.items():
+        if isinstance(value, bool):
+            written[name] = str(value).lower()
+        else:
+            written[name if isinstance(value, str | int) else f"{name}[]"] = value
+    return written
 
 
 def _origin(url: str) -> tuple[str | None, str | None, int | None]:

@@ -107,6 +107,7 @@ class MessageEdited:
     chat_id: str
     message_id: str
     text: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

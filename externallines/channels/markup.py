@@ -181,7 +181,7 @@ def _unix_lines(text: str) -> str:
 
 # Long text -> pieces
 
-PARAGRAPH, LINE, SENTENCE = re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[.!?…]+[\"'»”’)\]]*\s")
+PARAGRAPH, LINE, SENTENCE = re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[.!?…]++[\"'»”’)\]]*+\s")
 WORD = re.compile(r"\s")
 ZERO_WIDTH_JOINER = "\u200d"
 REGIONAL_INDICATORS = "".join(map(chr, range(0x1F1E6, 0x1F200)))  # two of them make a flag

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from externallines.channels import markup, standard_webhooks
 from externallines.channels.base import (
@@ -83,9 +84,7 @@ class Webhook(Channel):
         return {"secret": self.credentials["secret"]} if self.credentials["secret_is_ours"] else {}
 
     def check(self) -> Account:
-        # The URL may hold a secret of the partner's, so its digest names the account.
-        digest = hashlib.sha256(self.credentials["url"].encode()).hexdigest()
-        return Account(external_id=f"webhook-{digest[:32]}", active=False)
+        return Account(external_id=f"webhook-{self._digest}", active=False)
 
     # webhooks in
 
@@ -103,7 +102,8 @@ class Webhook(Channel):
                 return [_message_created(data)]
             case "message.updated":
                 chat_id, message = data.child("conversation").id("id"), data.child("message")
-                return [MessageEdited(chat_id, message.id("id"), _markdown(message))]
+                at = message.moment("edited_at") or envelope.moment("timestamp")
+                return [MessageEdited(chat_id, message.id("id"), _markdown(message), at=at)]
             case "message.deleted":
                 return [MessageDeleted(data.child("conversation").id("id"), data.child("message").id("id"))]
             case "message.status":
@@ -119,7 +119,12 @@ class Webhook(Channel):
 
     @property
     def remote(self) -> str:
-        return f"webhook {self.credentials['url']}"
+        return f"{urlsplit(self.credentials['url']).hostname} {self._digest[:12]}"
+
+    @property
+    def _digest(self) -> str:
+        """The URL's digest names the account: the URL itself may hold a secret of the partner's."""
+        return hashlib.sha256(self.credentials["url"].encode()).hexdigest()[:32]
 
     def send(self, message: OutboundMessage) -> Receipt:
         body: dict[str, Any] = {
@@ -136,12 +141,7 @@ class Webhook(Channel):
         if message.reply_to:
             body["reply_to_id"] = message.reply_to
         answer = self._post("message.send", message, {"contact": {"id": message.contact_id}, "message": body})
-        given = _body(answer).get("message")
-        taken = given if isinstance(given, dict) else {}
-        return Receipt(
-            external_id=str(taken.get("id") or message.client_id)[:255],
-            status=ACCEPTED.get(str(taken.get("status")), Progress.SENT),
-        )
+        return _receipt(answer, message.client_id)
 
     def edit(self, message: OutboundMessage) -> None:
         body = {"id": message.external_id, "client_id": message.client_id, "text": message.text}
@@ -177,6 +177,17 @@ class Webhook(Channel):
         )
         _raise_for_answer(answer)
         return answer
+
+
+def _receipt(answer: http.Answer, client_id: str) -> Receipt:
+    """What the partner says of a message it took; our id where it gives no sensible one."""
+    given = _body(answer).get("message")
+    taken = given if isinstance(given, dict) else {}
+    try:
+        external_id = Payload(taken).id("id", client_id)
+    except InvalidPayload:
+        external_id = client_id
+    return Receipt(external_id, ACCEPTED.get(str(taken.get("status")), Progress.SENT))
 
 
 def _raise_for_answer(answer: http.Answer) -> None:

@@ -9,13 +9,14 @@ import django
 from tests.benchmarks import report, sink
 from tests.stack import Stack
 
-WORKER_THREADS = 32  # the Procfile's default
+WEB_PROCESSES, WORKER_THREADS = 2, 32  # the Procfile's defaults, whatever a stack has
 
 
 def main() -> int:
     arguments = read_arguments()
     report.progress("starting PostgreSQL, Valkey, web, worker, beat and what stands in for the remote sides")
-    stack = Stack("bench", DEBUG="0", ALLOWED_HOSTS="127.0.0.1", WORKER_THREADS=str(WORKER_THREADS))
+    size = {"WEB_CONCURRENCY": str(WEB_PROCESSES), "WORKER_THREADS": str(WORKER_THREADS)}
+    stack = Stack("bench", DEBUG="0", ALLOWED_HOSTS="127.0.0.1", **size)
     machine = report.machine(stack.database_url)
     try:
         with stack.running(), sink.running() as remote:

@@ -12,7 +12,7 @@ from tests.benchmarks.report import Table
 from tests.benchmarks.sink import Sink
 
 PER_SECOND = 20
-SECONDS = 2.5
+SECONDS = 2.0
 TIMEOUT = 30.0
 
 

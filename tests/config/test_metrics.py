@@ -35,7 +35,12 @@ def line() -> ExternalLine:
 
 def add_line(portal: Portal, status: str = "active") -> ExternalLine:
     return ExternalLine.objects.create(
-        portal=portal, channel="webhook", name="Shop", external_id=str(uuid.uuid4()), status=status
+        portal=portal,
+        channel="webhook",
+        name="Shop",
+        external_id=str(uuid.uuid4()),
+        uspacy_id=uuid.uuid4().hex,
+        status=status,
     )
 
 
@@ -84,6 +89,12 @@ def test_open_deliveries_are_counted_and_the_oldest_has_an_age(client: Client, l
     assert metrics["uspacy_deliveries_waiting"] == {"uspacy": 2, "customer": 1}
     assert metrics["uspacy_delivery_oldest_seconds"]["uspacy"] == pytest.approx(300, abs=20)
     assert metrics["uspacy_delivery_oldest_seconds"]["customer"] == pytest.approx(5, abs=20)
+
+
+def test_a_delivery_that_waits_for_a_person_raises_no_alarm(client: Client, line: ExternalLine) -> None:
+    add_delivery(line, "uspacy", age=9_000)
+    Portal.objects.update(status="needs_reinstall")
+    assert scrape(client)["uspacy_deliveries_waiting"] == {}
 
 
 def test_a_scrape_needs_the_same_few_queries_whatever_there_is(client: Client, line: ExternalLine) -> None:

@@ -11,12 +11,12 @@ from tests.stack import Stack
 PATIENCE = 40.0  # seconds; on an idle machine everything takes a fraction
 File = tuple[str, bytes]
 
-OPEN_DELIVERIES = """
-    SELECT count(*) FROM messaging_delivery delivery
+DELIVERIES = """
+    SELECT delivery.error FROM messaging_delivery delivery
     JOIN messaging_chat chat ON chat.id = delivery.chat_id
     JOIN externallines_externalline line ON line.id = chat.line_id
     JOIN portals_portal portal ON portal.id = line.portal_id
-    WHERE delivery.status = 'open' AND portal.domain = %s
+    WHERE delivery.status = %s AND portal.domain = %s
 """
 
 
@@ -99,10 +99,18 @@ class Business:
 
     def waiting(self) -> int:
         """Return how many deliveries of the portal are open."""
-        return int(self.query(OPEN_DELIVERIES, self.domain)[0][0])
+        return len(self.query(DELIVERIES, "open", self.domain))
+
+    def failures(self) -> list[str]:
+        """Return why deliveries of the portal have failed for good."""
+        return [error for (error,) in self.query(DELIVERIES, "failed", self.domain)]
 
     def query(self, statement: str, *values: Any) -> list[Any]:
         """Return the rows of a statement in the app's database."""
-        with psycopg.connect(self.stack.database_url, autocommit=True) as connection:
-            cursor = connection.execute(statement, values)  # type: ignore[call-overload]
-            return list(cursor.fetchall()) if cursor.description else []
+        return query(self.stack, statement, *values)
+
+
+def query(stack: Stack, statement: str, *values: Any) -> list[Any]:
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        cursor = connection.execute(statement, values)  # type: ignore[call-overload]
+        return list(cursor.fetchall()) if cursor.description else []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from tests.e2e.business import PATIENCE, Business
+from tests.e2e.business import PATIENCE, Business, query
 from tests.e2e.proxy import Proxy
 from tests.simulators import World
 from tests.stack import Stack
@@ -44,6 +44,7 @@ def world(stack: Stack) -> Iterator[World]:
     world.settle(PATIENCE)
     breaches, world.breaches[:] = list(world.breaches), []
     assert breaches == []
+    assert query(stack, "SELECT error FROM messaging_webhookevent WHERE outcome = 'failed'") == []
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def a_chat(shop: Business, name: str = "Ann Miller") -> Customer:
 
 
 def let_the_leases_lapse(shop: Business) -> None:
-    """As if 90 seconds had passed since a worker took its deliveries and died."""
+    """As if the time of a lease had passed since a worker took its deliveries and died."""
     shop.query("UPDATE messaging_delivery SET available_at = now() - interval '10 s' WHERE status = 'open'")
 
 
@@ -48,6 +48,7 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing_in_uspacy(
     shop.rest()
     for customer in chats:
         assert shop.texts_in_uspacy(customer) == ["Hello", *TEXTS]
+    assert shop.failures() == []
 
 
 def test_an_answer_on_its_way_when_the_worker_is_killed_reaches_the_customer_once(
@@ -107,10 +108,11 @@ def test_an_emptied_broker_loses_nothing(shop: Business, stack: Stack) -> None:
 def test_webhooks_are_taken_fast_without_the_broker_and_delivered_when_it_is_back(
     shop: Business, world: World, broker: Proxy
 ) -> None:
-    ann = a_chat(shop)
+    ann, bob = a_chat(shop, "Ann"), a_chat(shop, "Bob")
     texts = [f"message {number}" for number in range(20)]
     broker.shut()
     try:
+        shop.messenger.write(bob, "first", wait=True)  # the one announcement of his chat is lost
         sent = [shop.messenger.write(ann, text, wait=True) for text in texts]
         answers = [shop.answers(ann, text) for text in texts]
         world.settle(PATIENCE)
@@ -119,10 +121,11 @@ def test_webhooks_are_taken_fast_without_the_broker_and_delivered_when_it_is_bac
         assert [event.attempts[0].status for event in told] == [200] * len(answers)
         assert statistics.median(event.attempts[0].seconds for event in sent) < 0.1
         assert statistics.median(event.attempts[0].seconds for event in told) < 0.1
-        assert shop.waiting() == len(texts) + len(answers)
+        assert shop.waiting() == 1 + len(texts) + len(answers)
     finally:
         broker.open()
     shop.rest()
+    assert shop.texts_in_uspacy(bob) == ["Hello", "first"]
     assert shop.texts_in_uspacy(ann) == ["Hello", *texts]
     assert shop.texts_at_customer(ann) == texts
 
@@ -144,6 +147,7 @@ def test_whatever_uspacy_answers_every_message_is_there_once_and_in_order(
     for fault, shop in shops.items():
         shop.rest()
         assert shop.texts_in_uspacy(chats[fault]) == ["Hello", *TEXTS], fault
+        assert shop.failures() == [], fault
     throttled = [request for request in world.requests.matching(MESSAGES) if request.domain == shops["429"].domain]
     assert [request.status for request in throttled] == [429, 201, 201, 201]
     assert throttled[1].at - throttled[0].at >= 3
@@ -180,20 +184,15 @@ def database_away(stack: Stack) -> Iterator[None]:
 
 
 def test_hanging_portals_do_not_delay_another(new_business: Callable[..., Business], world: World) -> None:
-    hanging, other = [new_business(), new_business()], new_business()
+    """Although there are more of their chats than the worker has threads."""
+    hanging, other = [new_business() for _ in range(3)], new_business()
     ann = a_chat(other)
-    world.latency = 0.2  # so that many calls are in flight at a time, as in a busy hour
-    crowd = [(shop, shop.customer(f"Customer {number}")) for shop in hanging for number in range(WORKER_THREADS)]
-    for shop, customer in crowd:
-        shop.writes(customer, "Hello")
-    for shop in hanging:
-        shop.rest()
-    world.latency = 0.0
-    underway = [world.faults.add("", "hang", 1000, shop.domain, seconds=4) for shop in hanging]
-    for shop, customer in crowd:
-        shop.writes(customer, "one")
+    underway = [world.faults.add("", "hang", 1000, shop.domain, seconds=5) for shop in hanging]
+    for number in range(WORKER_THREADS):
+        for shop in hanging:
+            shop.writes(shop.customer(f"Customer {number}"), "Hello")
     world.settle(PATIENCE)
-    assert world.wait_for(lambda: all(fault.times <= 1000 - 4 for fault in underway), PATIENCE)
+    assert world.wait_for(lambda: sum(1000 - fault.times for fault in underway) > WORKER_THREADS / 2, PATIENCE)
     for number, text in enumerate(TEXTS, start=1):
         written = time.monotonic()
         other.writes(ann, text)

@@ -131,11 +131,13 @@ def test_only_what_an_operator_writes_to_the_customer_reaches_the_customer(shop:
     uspacy.system_message(shop.domain, chat_id, "Lead created")
     uspacy.operator_reads(shop.domain, chat_id)
     uspacy.foreign_event(shop.domain)
+    shop.messenger.write(ann, "From the shop's phone", direction="out")  # the customer has it already
     uspacy.operator_writes(shop.domain, uspacy.foreign_chat(shop.domain), "For somebody else's customer")
     shop.answers(ann, "Good morning!")
     shop.rest()
-    assert shop.texts_at_customer(ann) == ["Good morning!"]
+    assert sorted(shop.texts_at_customer(ann)) == ["From the shop's phone", "Good morning!"]
     assert shop.texts_in_uspacy(ann) == ["Hello"]
+    assert "From the shop's phone" in [message["message"] for message in shop.portal.thread(chat_id)]
     assert shop.answers_to_events() == {200}
 
 

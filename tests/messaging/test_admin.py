@@ -194,9 +194,8 @@ def test_rows_are_found_by_their_ids(staff, fill, name):
 
 
 def queries(client, url):
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    client.get(url)  # what Django looks up once in a process is not to count
+    with CaptureQueriesContext(connection) as captured:
         assert client.get(url).status_code == 200
     return [query["sql"] for query in captured]
 

@@ -3,8 +3,9 @@
 import uuid
 
 import pytest
+import requests
 
-from messaging import services
+from messaging import inbox, services
 from messaging.models import Chat, Delivery, Message, WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -224,8 +225,6 @@ def test_three_refusals_of_the_secret_stop_the_line_until_it_is_reconnected(
     assert got(partner, ann) == []
     partner.accept()
     token = world.uspacy.integration_token(portal.domain)
-    import requests
-
     answer = requests.post(
         f"{world.app_url}/api/lines/{chat.line.key}/reconnect/",
         headers={"Authorization": f"Bearer {token}"},
@@ -270,8 +269,6 @@ def test_a_status_that_overtakes_our_bookkeeping_is_not_lost(world, portal, part
     assert unknown.response.status_code == 202
     message = Message.objects.get(uspacy_id=answer["id"])
     Message.objects.filter(pk=message.pk).update(external_id="soon-known")
-    from messaging import inbox
-
-    inbox.reprocess_unknown(Chat.objects.get().line)
+    inbox.reprocess_awaiting(str(Chat.objects.get().line.key), "soon-known")
     message.refresh_from_db()
     assert message.status == "read"

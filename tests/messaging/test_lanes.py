@@ -11,10 +11,12 @@ from django.db import connection, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from externallines.models import ExternalLine
 from messaging import delivery, services, tasks
 from messaging.models import Chat, Delivery, Message
 from portals import gate
 from portals.gate import gate_for
+from portals.models import Portal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -190,12 +192,34 @@ def test_a_shut_gate_postpones_without_an_attempt(partner, chat, deliver):
     assert row.available_at > timezone.now()
 
 
+def grow_old(chat):
+    """Let everything have been there for 25 hours."""
+    ago = timezone.now() - timedelta(hours=25)
+    Delivery.objects.open().update(created_at=ago)
+    Portal.objects.update(installed_at=ago)
+    ExternalLine.objects.update(activated_at=ago)
+
+
+def test_a_message_that_waited_long_for_its_portal_is_tried_like_a_new_one(
+    world, portal, partner, ann, chat, deliver, pass_time
+):
+    write(chat, "better late")
+    grow_old(chat)
+    world.uspacy.install(portal.domain)
+    world.faults.add(r"/partner/shop/hook", "status", code=503)
+    deliver()
+    assert Delivery.objects.open().filter(destination="customer").exists()
+    pass_time()
+    deliver()
+    assert got(partner, ann) == ["better late"]
+
+
 def test_a_message_that_is_too_old_fails_with_a_reason_the_operator_sees(
     world, portal, partner, ann, chat, deliver
 ):
     answer = world.uspacy.operator_writes(portal.domain, str(chat.uspacy_id), "too late")
     world.settle()
-    Delivery.objects.open().update(created_at=timezone.now() - timedelta(hours=25))
+    grow_old(chat)
     world.faults.add(r"/partner/shop/hook", "status", code=503)
     deliver()
     shown = world.uspacy.portals[portal.domain].messages[answer["id"]]
@@ -205,7 +229,7 @@ def test_a_message_that_is_too_old_fails_with_a_reason_the_operator_sees(
 
 def test_a_message_that_never_got_through_the_gate_fails_when_it_is_too_old(partner, chat, deliver):
     row = write(chat, "too late")
-    Delivery.objects.open().update(created_at=timezone.now() - timedelta(hours=25))
+    grow_old(chat)
     shut = gate_for(
         delivery.destinations.remote(Delivery.objects.select_related("chat__line__portal").get(pk=row.pk))
     )

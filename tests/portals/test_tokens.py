@@ -16,7 +16,7 @@ from kombu import Connection
 
 from config.celery import app
 from portals import gate, http, services, tasks
-from portals.http import RemoteError, Unauthorized
+from portals.http import RemoteError
 from portals.models import Portal, PortalEvent
 from portals.services import NeedsReinstall, RenewalInProgress
 from tests.simulators import Partner, World
@@ -186,10 +186,13 @@ def test_a_401_renews_once_and_repeats_the_request(
     assert_renewed(portal, simulated)
 
 
-def test_a_401_in_spite_of_a_new_token_is_final(world: World, portal: Portal, simulated: SimulatedPortal) -> None:
+def test_a_401_in_spite_of_a_new_token_renews_no_more_and_may_pass(
+    world: World, portal: Portal, simulated: SimulatedPortal
+) -> None:
     world.faults.add(LINES, "status", code=401, times=5)
-    with pytest.raises(Unauthorized):
+    with pytest.raises(RemoteError) as failure:
         services.get_client(portal).list_lines()
+    assert failure.value.retryable  # the message waits
     assert [request.status for request in world.requests.matching(LINES)] == [401, 401]
     assert count(world, REFRESH) == 1
 
@@ -240,6 +243,20 @@ def test_who_holds_a_token_that_was_rotated_gets_the_new_one(
     fresh = services.refresh_tokens(portal.pk, stale_token=stale).token
     assert services.refresh_tokens(portal.pk, stale_token=stale).token == fresh
     assert count(world, REFRESH) == 1
+
+
+def test_a_renewal_that_ended_at_the_last_moment_is_not_repeated(
+    world: World, portal: Portal, simulated: SimulatedPortal
+) -> None:
+    def after_another_renewal(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        if "pg_try_advisory" in sql:
+            in_threads(1, lambda: services.refresh_tokens(portal.pk))
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(after_another_renewal):
+        renewed = services.refresh_tokens(portal.pk, stale_token=portal.token)
+    assert count(world, REFRESH) == 1
+    assert renewed.token == Portal.objects.get().token != portal.token
 
 
 @contextmanager
