@@ -178,7 +178,7 @@ def development_environment() -> dict[str, str]:
 def read_procfile() -> dict[str, str]:
     """Return the commands of the Procfile by name."""
     lines = (ROOT / "Procfile").read_text().splitlines()
-    return dict(re.split(r":\s*", line, maxsplit=1) for line in lines if re.match(r"\w+:", line))  # type: ignore[misc]
+    return dict(re.split(r":\s*", line, maxsplit=1) for line in lines if re.match(r"\w+:", line))
 
 
 def claim_number() -> tuple[int, IO[bytes]]:

@@ -112,5 +112,5 @@ class Business:
 
 def query(stack: Stack, statement: str, *values: Any) -> list[Any]:
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
-        cursor = connection.execute(statement, values)  # type: ignore[call-overload]
+        cursor = connection.execute(statement, values)
         return list(cursor.fetchall()) if cursor.description else []

@@ -92,12 +92,16 @@ def test_a_terminated_worker_finishes_the_calls_under_way_and_leaves_the_rest(
     assert len(world.requests.matching(MESSAGES, "POST")) == 2 * len(texts)  # no call was made twice
 
 
-def test_an_emptied_broker_loses_nothing(shop: Business, stack: Stack) -> None:
+def test_an_emptied_broker_loses_nothing(shop: Business, world: World, stack: Stack) -> None:
     ann = a_chat(shop)
+    stack.stop("worker")
     with redis.Redis.from_url(stack.redis_url) as broker:
         for text in TEXTS:
             shop.writes(ann, text)
-            broker.flushdb()
+        world.settle(PATIENCE)
+        assert world.wait_for(lambda: broker.llen("messages") > 0, PATIENCE)
+        broker.flushdb()
+    stack.start("worker")
     shop.rest()
     shop.answers(ann, "Good morning!")
     shop.rest()
@@ -175,12 +179,12 @@ def database_away(stack: Stack) -> Iterator[None]:
     """Cut every connection to the app's database and refuse new ones."""
     name = stack.database_url.rpartition("/")[2]
     with psycopg.connect(stack.server_url, autocommit=True) as server:
-        server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')  # type: ignore[call-overload]
+        server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         try:
             server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
             yield
         finally:
-            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')  # type: ignore[call-overload]
+            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
 def test_hanging_portals_do_not_delay_another(new_business: Callable[..., Business], world: World) -> None:
