@@ -95,7 +95,7 @@ def _upload(
         except TooLarge as exc:
             raise TooLarge(f"it is larger than {settings.MAX_ATTACHMENT_MB} MB.") from exc
         attachment.size = file.tell()
-        attachment.mime_type = mime_type or attachment.mime_type
+        attachment.mime_type = (mime_type or attachment.mime_type)[:255]
         file.seek(0)
         still_ours()
         attachment.uspacy_file = client.upload_file(

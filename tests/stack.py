@@ -28,6 +28,8 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 WEB_PROCESSES = 2
 WORKER_THREADS = 16
+# Before a command: a watcher that kills the group when the other end of stdin is closed, however we ended.
+WATCHED = "exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) & exec 3<&-; "
 NUMBERS = range(1, 16)  # of the databases of a Redis; the first is left alone
 
 
@@ -93,10 +95,10 @@ class Stack:
         name = as_name or process
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                ["/bin/sh", "-c", self.commands[process]],
+                ["/bin/sh", "-c", WATCHED + self.commands[process]],
                 cwd=ROOT,
                 env=self.env,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group to signal, which no Ctrl-C in a terminal reaches
@@ -120,13 +122,13 @@ class Stack:
     def stop(self, name: str, *, with_signal: signal.Signals = signal.SIGTERM) -> bool:
         """Stop a process and all its children, wait for the end, and tell whether it came without SIGKILL."""
         process = self.processes.pop(name)
-        kill_group(process, with_signal)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            with_signal = signal.SIGKILL
-        kill_group(process, signal.SIGKILL)  # children it may have left behind, too
-        process.wait()
+        with process:
+            kill_group(process, with_signal)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                with_signal = signal.SIGKILL
+            kill_group(process, signal.SIGKILL)  # children it may have left behind, too
         return with_signal != signal.SIGKILL
 
     def kill(self, name: str) -> None:

@@ -255,6 +255,7 @@ def test_a_list_has_only_what_is_the_portals_own(api, portal, other):
         ("POST", "lines/", {"body": {**GOOD, "credentials": "x"}}, 400, "credentials"),
         ("POST", "lines/", {"body": {**GOOD, "credentials": {"\ud800\x00": "x"}}}, 400, "credentials"),
         ("POST", "lines/", {"body": {**GOOD, "credentials": {"url": {"deep": 1}}}}, 400, "credentials"),
+        ("POST", "lines/", {"body": {**GOOD, "credentials": {"\ud800": {"deep": 1}}}}, 400, "credentials"),
         ("POST", "lines/", {"body": []}, 400, "text"),
         ("POST", "lines/", {"raw": b"{"}, 400, "text"),
         ("POST", "lines/", {"raw": b"\xff"}, 400, "text"),
@@ -570,7 +571,7 @@ def test_a_full_page_takes_no_more_queries_than_a_short_one(api, line, chat, kin
 CURSORS = ["garbage", "\x00", "%ff", "ё", "p=abc", "p=\x00", "o=-1", "p=2026-13-01", "p=" + "9" * 30, "r=1&p=x"]
 
 
-@pytest.mark.parametrize("kind", ["lines", "chats", "messages"])
+@every_list
 def test_a_cursor_of_somebody_elses_making_is_refused_or_harmless(api, line, chat, kind):
     path, _ = fill(kind, line, chat, 2)
     for cursor in CURSORS:

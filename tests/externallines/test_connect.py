@@ -1,12 +1,15 @@
 """The life of a line, as its owner, Uspacy and the partner see it."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread
 
 import pytest
+from django.db import connection, transaction
 
 from externallines import tasks
+from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
 from portals import gate
 from portals.models import Portal
@@ -42,11 +45,22 @@ def names(uspacy):
 @contextmanager
 def while_uspacy_thinks(world, act):
     """Do something when Uspacy has been asked for the lines and has not answered yet."""
-    fault = world.faults.add(LINES, "slow", seconds=0.3)
+    fault = world.faults.add(LINES, "slow", seconds=1)
     thread = Thread(target=lambda: world.wait_for(lambda: fault.times == 0) and act())
     thread.start()
     yield
     thread.join()
+
+
+def wait_for_a_lock():
+    """Return once somebody waits for what this transaction has written."""
+    for _time in range(200):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone() != (0,):
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits")
 
 
 def at_once(act, times):
@@ -148,6 +162,16 @@ def test_two_requests_at_once_make_one_line(world, uspacy, owner, shop):
     assert ExternalLine.objects.count() == len(uspacy.lines) == 1
 
 
+def test_a_request_that_finds_the_account_free_too_late_makes_no_second_line(portal, owner, shop):
+    account = CHANNELS["webhook"]({"url": shop.hook}).check().external_id
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        ExternalLine.objects.create(portal=portal, channel="webhook", name="First", external_id=account)
+        second = pool.submit(lambda: owner.connect(shop.hook, "Second").status_code)
+        wait_for_a_lock()
+    assert second.result() == 409
+    assert [line["name"] for line in owner.lines()] == ["First"]
+
+
 def test_a_disconnected_account_that_is_connected_again_gets_its_old_line_back(uspacy, owner, shop):
     old = owner.connect(shop.hook, "Shop").json()
     assert owner.disconnect(old).status_code == 204
@@ -187,8 +211,8 @@ def test_a_name_that_uspacy_refuses_leaves_a_sentence_and_the_way_on(uspacy, own
     assert uspacy.lines[line["uspacy_id"]]["name"] == "Shop 2"
 
 
-@pytest.mark.parametrize("kind", ["stored_then_cut", "cut"])
-def test_a_lost_answer_makes_no_second_line_in_uspacy(world, uspacy, owner, shop, kind):
+@pytest.mark.parametrize(("kind", "requests"), [("stored_then_cut", 1), ("cut", 2)])
+def test_a_lost_answer_makes_no_second_line_in_uspacy(world, uspacy, owner, shop, kind, requests):
     world.faults.add(LINES, kind, method="POST")
     line = owner.connect(shop.hook).json()
     assert (line["status"], line["uspacy_id"]) == ("error", "")
@@ -196,6 +220,7 @@ def test_a_lost_answer_makes_no_second_line_in_uspacy(world, uspacy, owner, shop
     line = owner.reconnect(line).json()
     assert (line["status"], line["error"]) == ("connecting", "")
     assert list(uspacy.lines) == [line["uspacy_id"]]
+    assert len(world.requests.matching(LINES, "POST")) == requests
 
 
 def test_a_line_that_was_renamed_after_a_lost_answer_has_its_new_name_in_uspacy(world, uspacy, owner, shop):
@@ -274,10 +299,27 @@ def test_the_first_message_makes_a_line_active_too(owner, shop):
     assert owner.look(line)["status"] == "active"
 
 
-def test_an_event_does_not_activate_a_line_that_uspacy_does_not_have(world, owner, shop):
-    world.faults.add(LINES, "status", code=503)
+def test_an_event_does_not_activate_a_line_that_uspacy_does_not_have_yet(world, owner, shop):
+    seen = []
+
+    def ping():
+        [line] = owner.lines()
+        bind(shop, line, SECRET)
+        assert shop.ping(wait=True).response.status_code == 202
+        seen.append(owner.look(line)["status"])
+
+    with while_uspacy_thinks(world, ping):
+        line = owner.connect(shop.hook, secret=SECRET).json()
+    assert seen == ["connecting"]
+    assert shop.ping(wait=True).response.status_code == 202
+    assert owner.look(line)["status"] == "active"
+
+
+def test_an_event_does_not_mend_a_line_that_needs_its_owner(world, owner, shop):
     line = owner.connect(shop.hook).json()
     bind(shop, line)
+    world.faults.add(LINES, "status", code=503)
+    assert owner.reconnect(line).json()["status"] == "error"
     assert shop.ping(wait=True).response.status_code == 202
     assert owner.look(line)["status"] == "error"
 
@@ -449,7 +491,7 @@ def test_an_uninstall_suspends_the_lines_and_keeps_what_comes_in(world, owner, s
     assert shop.write(shop.add_customer("Ann"), "Hello", wait=True).response.status_code == 202
     tasks.tend_lines()
     line.refresh_from_db()
-    assert (line.status, line.suspended) == ("disabled", True)
+    assert (line.status, line.suspended, line.error) == ("disabled", True, "")
 
 
 def test_a_reinstall_brings_back_the_lines_that_the_owner_had_not_disconnected(world, uspacy, owner, two_lines):

@@ -190,8 +190,10 @@ class TestWebhook(ChannelContract):
         }
 
     def at(self, url, monkeypatch):
-        monkeypatch.setattr(webhook, "TIMEOUT", PATIENCE)
         return webhook.Webhook({**self.credentials, "url": f"{url}/hook?key={KEY_IN_URL}"})
+
+    def hurry(self, monkeypatch):
+        monkeypatch.setattr(webhook, "TIMEOUT", PATIENCE)
 
     # connecting
 

@@ -453,6 +453,7 @@ def test_a_portal_that_waits_for_an_installation_is_not_called_until_it_comes(
     renewed_long_ago(portal)
     expire_in(portal, minutes=1)
     assert beat.run(tasks.renew_all_tokens) == beat.run(tasks.renew_expiring_tokens) == []
+    expire_in(portal, hours=5)
     for attempt in (lambda: services.get_client(portal), lambda: services.refresh_tokens(portal.pk)):
         with pytest.raises(NeedsReinstall, match="install the app again"):
             attempt()
