@@ -93,6 +93,13 @@ DEFAULT_SNS_CERT_URL_PATTERN = (
 SNS_CERT_URL_PATTERN = env.str("SNS_CERT_URL_PATTERN", default=DEFAULT_SNS_CERT_URL_PATTERN)
 ALLOW_PRIVATE_NETWORKS = env.bool("ALLOW_PRIVATE_NETWORKS", default=False)
 
+# Messengers: the hosts of their APIs
+
+TELEGRAM_API_URL = env.str("TELEGRAM_API_URL", default="https://api.telegram.org").rstrip("/")
+VIBER_API_URL = env.str("VIBER_API_URL", default="https://chatapi.viber.com").rstrip("/")
+META_GRAPH_URL = env.str("META_GRAPH_URL", default="https://graph.facebook.com").rstrip("/")
+INSTAGRAM_GRAPH_URL = env.str("INSTAGRAM_GRAPH_URL", default="https://graph.instagram.com").rstrip("/")
+
 # Limits
 
 MAX_ATTACHMENT_MB = env.int("MAX_ATTACHMENT_MB", default=50)

@@ -6,157 +6,71 @@ retries: it turns requests into the events below, sends what it is given, and ra
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, BinaryIO, ClassVar
 
-from portals.http import Refused, RemoteError
+from externallines.channels.errors import (
+    AccountProblem,
+    AccountThrottled,
+    Blocked,
+    Doubtful,
+    InvalidCredentials,
+    InvalidSignature,
+    Unsupported,
+    WindowClosed,
+)
+from externallines.channels.events import (
+    ChatMoved,
+    ChatProgressed,
+    Contact,
+    Event,
+    Ignored,
+    Media,
+    MediaKind,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    Progress,
+    ReachabilityChanged,
+    StatusReported,
+    Update,
+)
+
+__all__ = [
+    "Account",
+    "AccountProblem",
+    "AccountThrottled",
+    "Blocked",
+    "Channel",
+    "ChatMoved",
+    "ChatProgressed",
+    "Contact",
+    "CredentialField",
+    "Doubtful",
+    "Event",
+    "Headers",
+    "Ignored",
+    "InvalidCredentials",
+    "InvalidSignature",
+    "Media",
+    "MediaKind",
+    "MessageDeleted",
+    "MessageEdited",
+    "MessageReceived",
+    "OutboundFile",
+    "OutboundMessage",
+    "Progress",
+    "Rate",
+    "ReachabilityChanged",
+    "Receipt",
+    "StatusReported",
+    "Unsupported",
+    "Update",
+    "WindowClosed",
+]
 
 Headers = Mapping[str, str]  # keys in lower case
-
-
-# Errors
-
-
-class InvalidSignature(Exception):
-    """A webhook is not from the line's messenger."""
-
-
-class InvalidCredentials(Exception):
-    """The credentials cannot be used; the message tells the line's owner why."""
-
-    def __init__(self, message: str, *, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
-
-
-class AccountProblem(RemoteError):
-    """The account behind the line needs its owner: the line goes to `error`, its messages wait.
-
-    `tolerated` earlier failures of the same message are taken for a passing trouble first.
-    """
-
-    retryable = True
-
-    def __init__(self, message: str, *, tolerated: int = 0) -> None:
-        super().__init__(message)
-        self.tolerated = tolerated
-
-
-class Blocked(Refused):
-    """This customer cannot be reached until they write again."""
-
-
-class WindowClosed(Refused):
-    """The messenger takes no answer so long after the customer's last message."""
-
-
-class Unsupported(Refused):
-    """The messenger has no such operation; the operator gets the message as a note."""
-
-
-# What comes in
-
-
-class MediaKind(StrEnum):
-    IMAGE = "image"
-    VIDEO = "video"
-    AUDIO = "audio"
-    VOICE = "voice"
-    FILE = "file"
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A file of an incoming message; `source` is what the adapter needs to download it later (JSON)."""
-
-    source: Mapping[str, Any]
-    name: str
-    mime_type: str = "application/octet-stream"
-    size: int | None = None
-    kind: MediaKind = MediaKind.FILE
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """The customer as the messenger describes them; `meta` are Uspacy's `{type, value}` pairs for its CRM."""
-
-    id: str
-    name: str = ""
-    picture_url: str = ""
-    meta: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
-    """A new message of a customer, or with `outgoing` one that the business wrote elsewhere."""
-
-    chat_id: str
-    message_id: str
-    contact: Contact
-    text: str = ""  # Markdown
-    media: Sequence[Media] = ()
-    reply_to: str = ""  # the messenger's id of the quoted message
-    sent_at: datetime | None = None
-    outgoing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MessageEdited:
-    chat_id: str
-    message_id: str
-    text: str
-    at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MessageDeleted:
-    chat_id: str
-    message_id: str
-
-
-class Progress(StrEnum):
-    SENT = "sent"
-    DELIVERED = "delivered"
-    READ = "read"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class StatusReported:
-    """How far our message came; named by the messenger's id or by ours (`client_id`)."""
-
-    status: Progress
-    message_id: str = ""
-    client_id: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReachabilityChanged:
-    """A customer blocked the business, or lifted the block."""
-
-    contact_id: str
-    blocked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """A valid webhook that concerns no message; `reason` is for support staff."""
-
-    reason: str
-
-
-Event = MessageReceived | MessageEdited | MessageDeleted | StatusReported | ReachabilityChanged | Ignored
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """One deduplicable part of a webhook call: `key` is unique per line, `payload` is what `parse` takes."""
-
-    key: str
-    payload: Any
 
 
 # What goes out
@@ -177,7 +91,12 @@ class OutboundFile:
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """An operator's message, or its newest state for an edit or a deletion."""
+    """An operator's message, or its newest state for an edit or a deletion.
+
+    A messenger may need several messages for one of ours, its parts: long text, several files. `send` calls
+    `record` with the id of each part that was taken but the last, whose id is the receipt's. A repeated
+    `send` finds those ids in `earlier_ids` and goes on behind them.
+    """
 
     client_id: str  # our id of the message: a UUID
     delivery_id: str  # our id of this sending: the same on every attempt, another for an edit
@@ -186,18 +105,27 @@ class OutboundMessage:
     seq: int  # rises with every message of the chat
     text: str = ""  # Markdown
     files: Sequence[OutboundFile] = ()
-    external_id: str = ""  # the messenger's id, known once sent
+    external_id: str = ""  # the messenger's id, known once sent; of the last part
+    earlier_ids: Sequence[str] = ()  # the ids of the parts before it
+    record: Callable[[str], None] = field(default=lambda part_id: None, compare=False)
     reply_to: str = ""
     author_id: str = ""
     sent_at: datetime | None = None
+    customer_wrote_at: datetime | None = None  # when the customer's newest message was sent
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The messenger took the message; `external_id` is its id there."""
+    """The messenger took the message; `external_id` is the id of its last part there.
+
+    `hold` keeps the chat's next message back for that many seconds, or until a status of this one is reported:
+    for messengers that may overtake themselves. `note` tells the operator what the customer does not see.
+    """
 
     external_id: str
     status: Progress = Progress.SENT
+    hold: float = 0.0
+    note: str = ""
 
 
 # What connecting needs and yields
@@ -225,6 +153,14 @@ class Account:
     active: bool = True  # False: works only once its first event arrived
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A budget of calls: `burst` at once, refilled by `per_second`."""
+
+    per_second: float
+    burst: int
+
+
 class Channel(ABC):
     """One messenger. An instance speaks for one line, with that line's credentials."""
 
@@ -233,6 +169,8 @@ class Channel(ABC):
     credential_fields: ClassVar[Sequence[CredentialField]]
     max_body: ClassVar[int] = 1024 * 1024  # bytes of one webhook call
     chat_meta: ClassVar[str] = ""  # the Uspacy meta type whose value is the chat id, where there is one
+    account_rate: ClassVar[Rate | None] = None  # what the messenger takes from one account, None: anything
+    chat_rate: ClassVar[Rate | None] = None  # and within one chat
 
     def __init__(self, credentials: Mapping[str, Any]) -> None:
         self.credentials = credentials
@@ -251,6 +189,10 @@ class Channel(ABC):
         """Return what the owner is shown once, in the answer that connects the line."""
         return {}
 
+    def show(self) -> dict[str, str]:
+        """Return what the owner may look up at any time, as the token to enter in the messenger's console."""
+        return {}
+
     @abstractmethod
     def check(self) -> Account:
         """Ask the messenger whose account this is. Raises InvalidCredentials or RemoteError."""
@@ -260,6 +202,14 @@ class Channel(ABC):
 
     def unsubscribe(self, webhook_url: str) -> None:  # noqa: B027
         """Stop the calls to `webhook_url`, and only those. Raises RemoteError."""
+
+    def health(self, webhook_url: str) -> list[str]:
+        """Return sentences about what the owner should mend before customers notice. Raises RemoteError."""
+        return []
+
+    def renew(self, now: datetime) -> dict[str, Any] | None:
+        """Return new credentials to store if some are about to expire, else None. Raises RemoteError."""
+        return None
 
     # webhooks in
 
@@ -289,6 +239,13 @@ class Channel(ABC):
     @abstractmethod
     def send(self, message: OutboundMessage) -> Receipt:
         """Hand a message to the messenger. Raises RemoteError."""
+
+    def look_up(self, contact: Contact) -> Contact:
+        """Return the contact with what the messenger tells of it on request. Raises RemoteError."""
+        return contact
+
+    def acknowledge(self, thanks: Mapping[str, Any]) -> None:  # noqa: B027
+        """Tell the messenger that a message has arrived in Uspacy. Raises RemoteError."""
 
     def edit(self, message: OutboundMessage) -> None:
         """Replace the text of a sent message. Raises RemoteError."""
