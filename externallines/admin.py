@@ -8,7 +8,7 @@ from externallines.models import ExternalLine
 
 @admin.register(ExternalLine)
 class ExternalLineAdmin(ReadOnlyAdmin):
-    list_display = ("name", "channel", "portal", "status", "error", "created_at")
+    list_display = ("name", "channel", "portal", "status", "error", "warning", "created_at")
     list_filter = ("status", "channel")
     list_select_related = ("portal",)
     search_fields = ("=key", "=external_id", "=uspacy_id", "name", "portal__domain")
@@ -23,6 +23,8 @@ class ExternalLineAdmin(ReadOnlyAdmin):
         "uspacy_id",
         "status",
         "error",
+        "warning",
+        "checked_at",
         "suspended",
         "subscribed",
         "created_at",

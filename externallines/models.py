@@ -46,6 +46,8 @@ class ExternalLine(models.Model):
     subscribed = models.BooleanField(default=False)  # the messenger calls our webhook
     activated_at = models.DateTimeField(null=True, blank=True)  # last seen to begin to work
     error = models.TextField(blank=True, default="")
+    warning = models.TextField(blank=True, default="", db_default="")  # what its owner should mend in time
+    checked_at = models.DateTimeField(null=True, blank=True)  # when its last check was due
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = LineQuerySet.as_manager()
@@ -67,6 +69,7 @@ class ExternalLine(models.Model):
                 condition=models.Q(status="disabled", subscribed=True),
                 name="line_to_unsubscribe",
             ),
+            models.Index(fields=["checked_at"], condition=models.Q(status="active"), name="line_to_check"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
-from externallines.services import webhook_url
+from externallines.services import get_channel, webhook_url
 from portals.payload import storable
 
 
@@ -29,6 +29,9 @@ class LineSerializer(serializers.ModelSerializer[ExternalLine]):
 
     id = serializers.UUIDField(source="key", read_only=True)
     webhook_url = serializers.SerializerMethodField()
+    verify_token = serializers.CharField(
+        required=False, read_only=True, help_text="For Meta's App Dashboard; other channels have none."
+    )
 
     class Meta:
         model = ExternalLine
@@ -36,6 +39,7 @@ class LineSerializer(serializers.ModelSerializer[ExternalLine]):
             "id",
             "status",
             "error",
+            "warning",
             "channel",
             "name",
             "icon",
@@ -43,9 +47,13 @@ class LineSerializer(serializers.ModelSerializer[ExternalLine]):
             "external_id",
             "uspacy_id",
             "webhook_url",
+            "verify_token",
             "created_at",
         )
         read_only_fields = fields
+
+    def to_representation(self, line: ExternalLine) -> dict[str, Any]:
+        return {**super().to_representation(line), **get_channel(line).show()}
 
     def get_webhook_url(self, line: ExternalLine) -> str:
         return webhook_url(line)
@@ -85,4 +93,9 @@ class LineChangeSerializer(serializers.Serializer[Any]):
 
 
 class LineConnectSerializer(LineChangeSerializer):
+    name = serializers.CharField(
+        max_length=255,
+        required=False,
+        help_text="Unique among the external lines of the portal; the name of the account if left out.",
+    )
     channel = serializers.ChoiceField(choices=[(slug, channel.label) for slug, channel in CHANNELS.items()])

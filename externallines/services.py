@@ -35,7 +35,7 @@ class AlreadyConnected(Exception):
 class Profile:
     """How the line looks in Uspacy, as far as its owner says."""
 
-    name: str
+    name: str = ""
     icon: str = ""
     phone_number: str = ""
 
@@ -79,9 +79,15 @@ def reconnect(line: ExternalLine) -> ExternalLine:
         account = get_channel(line).check()
     except (InvalidCredentials, RemoteError) as exc:
         return _failed(line, exc)
+    changed = _take_profile(line, account)
     if account.external_id != line.external_id:
         line.external_id = account.external_id
-        _save(line, "external_id")
+        changed.append("external_id")
+    if line.is_closed:  # some messengers call us while they register our webhook
+        line.status = ExternalLine.Status.CONNECTING
+        changed.append("status")
+    if changed:
+        _save(line, *changed)
     return _establish(line, account)
 
 
@@ -184,8 +190,7 @@ def _completed(line: ExternalLine, changes: Mapping[str, Any]) -> dict[str, str]
 def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
     """Store the new line, or take over the disconnected one of the same account."""
     line.external_id = account.external_id
-    line.phone_number = line.phone_number or account.phone_number
-    line.icon = line.icon or account.picture_url
+    _take_profile(line, account)
     with transaction.atomic():
         old = line.portal.lines.select_for_update().filter(external_id=account.external_id).first()
         if old and not old.is_closed:
@@ -203,6 +208,19 @@ def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
     return line
 
 
+def _take_profile(line: ExternalLine, account: Account) -> list[str]:
+    """Let the line look like its account where its owner did not say how; return which fields that changed."""
+    told = {
+        "name": account.name[:255] or CHANNELS[line.channel].label,
+        "phone_number": account.phone_number[:64],
+        "icon": account.picture_url if len(account.picture_url) <= 1000 else "",  # half an address is none
+    }
+    missing = [name for name, value in told.items() if value and not getattr(line, name)]
+    for name in missing:
+        setattr(line, name, told[name])
+    return missing
+
+
 def _establish(line: ExternalLine, account: Account) -> ExternalLine:
     try:
         line.uspacy_id = _line_in_uspacy(line)
@@ -214,7 +232,7 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
         works = account.active or newest.activated_at is not None
         newest.status = ExternalLine.Status.ACTIVE if works else ExternalLine.Status.CONNECTING
         newest.activated_at = timezone.now() if works else None
-        newest.subscribed, newest.suspended, newest.error = True, False, ""
+        newest.subscribed, newest.suspended, newest.error, newest.warning = True, False, "", ""
     log.info("line_connected", line_id=line.pk, portal=line.portal.domain, channel=line.channel)
     return newest
 
@@ -239,7 +257,7 @@ def _newest(line: ExternalLine) -> Iterator[ExternalLine]:
         if was_disconnected:
             newest.refresh_from_db()
         else:
-            _save(newest, "status", "activated_at", "subscribed", "suspended", "error")
+            _save(newest, "status", "activated_at", "subscribed", "suspended", "error", "warning")
 
 
 def _line_in_uspacy(line: ExternalLine) -> str:

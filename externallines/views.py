@@ -27,6 +27,8 @@ from portals.authentication import calling_portal
 from portals.errors import Conflict
 from portals.http import RemoteError
 
+PROFILE = ("name", "icon", "phone_number")
+
 
 class BadGateway(APIException):
     status_code = status.HTTP_502_BAD_GATEWAY
@@ -75,7 +77,7 @@ class LineViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
             line = services.connect(
                 portal=calling_portal(request),
                 channel=wanted["channel"],
-                profile=services.Profile(wanted["name"], wanted.get("icon", ""), wanted.get("phone_number", "")),
+                profile=services.Profile(**{name: wanted[name] for name in PROFILE if name in wanted}),
                 credentials=wanted["credentials"],
             )
         except InvalidCredentials as exc:
@@ -92,7 +94,7 @@ class LineViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         wanted = _valid(LineChangeSerializer(data=request.data, partial=True))
         try:
             credentials = wanted.pop("credentials", None)
-            old = {"name": line.name, "icon": line.icon, "phone_number": line.phone_number}
+            old = {name: getattr(line, name) for name in PROFILE}
             profile = services.Profile(**{**old, **wanted}) if wanted else None
             services.change(line, profile=profile, credentials=credentials)
         except InvalidCredentials as exc:

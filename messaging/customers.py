@@ -3,17 +3,20 @@
 from typing import Any
 
 from externallines.channels.base import (
+    ChatMoved,
+    ChatProgressed,
     Event,
     Ignored,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    Progress,
     ReachabilityChanged,
     StatusReported,
 )
 from externallines.models import ExternalLine
 from externallines.services import get_channel
-from messaging import services
+from messaging import chats, moves, parts, progress, receipts, services
 from messaging.models import Delivery, Message
 from messaging.uspacy_events import Irrelevant
 
@@ -50,7 +53,12 @@ def _apply(line: ExternalLine, event: Event) -> None:
             changed = services.record_deletion(message, towards=USPACY)
         case StatusReported():
             message = _message_of_operator(line, event)
+            receipts.release(message.chat, told=[message.pk])
             changed = services.record_status(message, services.STATUS_OF[event.status], error=event.error)
+        case ChatProgressed():
+            changed = progress.record_progress(line, event)
+        case ChatMoved():
+            changed = moves.record_move(line, event)
         case ReachabilityChanged():
             services.record_reachability(line, event.contact_id, blocked=event.blocked)
             changed = True
@@ -61,9 +69,12 @@ def _apply(line: ExternalLine, event: Event) -> None:
 
 
 def _message_of_chat(line: ExternalLine, chat_id: str, message_id: str) -> Message:
-    messages = Message.objects.filter(chat__line=line, chat__external_id=chat_id, external_id=message_id)
-    if (message := messages.first()) is None:
+    chat = chats.find(line, chat_id)
+    message = parts.find(Message.objects.filter(chat=chat), message_id) if chat else None
+    if message is None:
         raise Irrelevant("unknown message", awaits=message_id)
+    if message_id in message.earlier_ids:
+        raise Irrelevant("one of several parts of an operator's message")
     return message
 
 
@@ -73,4 +84,9 @@ def _message_of_operator(line: ExternalLine, event: StatusReported) -> Message:
         raise Irrelevant("unknown message", awaits=event.message_id)
     if not message.is_outbound:
         raise Irrelevant("status of a customer's message")
+    if event.message_id and event.status is not Progress.FAILED:
+        if event.message_id in message.earlier_ids:
+            raise Irrelevant("status of a part that is not the last")
+        if not message.external_id:  # nobody knows yet which part this is
+            raise Irrelevant("the message is being sent", awaits=event.message_id)
     return message

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from django.conf import settings
@@ -18,9 +19,9 @@ from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from externallines.channels.base import AccountProblem, Blocked, Receipt
+from externallines.channels.base import AccountProblem, AccountThrottled, Blocked, Doubtful, Receipt
 from externallines.services import report_problem
-from messaging import destinations, inbox, services
+from messaging import courtesies, destinations, inbox, pacing, receipts, services
 from messaging.models import Chat, Delivery, DeliveryQuerySet, Message
 from portals.gate import gate_for
 from portals.http import Busy, Refused, RemoteError
@@ -28,6 +29,7 @@ from portals.models import Portal
 from portals.services import NeedsReinstall
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 LEASE = timedelta(seconds=180)  # longer than any step of an attempt; a long attempt renews it between steps
 RUN_SECONDS = 20.0  # then the next chat gets the thread
@@ -76,21 +78,30 @@ def _heads(chat_id: int) -> list[Delivery]:
 
 def _attempt(delivery: Delivery) -> bool:
     """Make one attempt if the remote takes calls and no one else is at it; False if nothing was done."""
-    if delay := gate_for(destinations.remote(delivery)).delay():
+    if delay := (
+        receipts.held_for(delivery) or gate_for(destinations.remote(delivery)).delay() or pacing.delay(delivery)
+    ):
         return _postpone(delivery, delay)
     if not _claim(delivery):
         return False
     started = time.monotonic()
     try:
-        receipt = destinations.perform(delivery, still_ours=partial(_extend, delivery))
+        receipt = destinations.perform(
+            delivery, still_ours=partial(_extend, delivery), record=partial(_record_part, delivery)
+        )
     except ClaimLost:
         outcome = "lost"
     except Exception as exc:  # the one place that decides what a failure means
+        if isinstance(exc, AccountThrottled):
+            pacing.pause(delivery, _delay(delivery, exc))
         outcome = _settle_surely(partial(_settle_failure, delivery, exc))
     else:
         outcome = _settle_surely(partial(_settle_success, delivery, receipt))
         if receipt is not None:
-            inbox.reprocess_awaiting(str(delivery.chat.line.key), receipt.external_id)
+            for part_id in (*delivery.message.earlier_ids, receipt.external_id):
+                inbox.reprocess_awaiting(str(delivery.chat.line.key), part_id)
+        elif outcome == "sent":
+            courtesies.thank(delivery)
     log.info(
         "delivery_attempted",
         delivery_id=delivery.pk,
@@ -139,7 +150,12 @@ def _postpone(delivery: Delivery, delay: float) -> bool:
     return bool(_ours(delivery).due().update(available_at=Now() + timedelta(seconds=delay)))
 
 
-def _settle_surely(settle: Callable[[], str]) -> str:
+def _record_part(delivery: Delivery, part_id: str) -> None:
+    """Remember what the messenger took of a message so far. Raises ClaimLost."""
+    _settle_surely(partial(receipts.record_part, delivery, part_id, still_ours=partial(_extend, delivery)))
+
+
+def _settle_surely(settle: Callable[[], T]) -> T:
     """Record a result, outliving a restart of the database: a result that is lost would be sent again."""
     until = time.monotonic() + SETTLE_SECONDS
     while True:
@@ -160,21 +176,17 @@ def _settle_success(delivery: Delivery, receipt: Receipt | None) -> str:
     delivery.error = ""
     if delivery.kind != Delivery.Kind.MESSAGE:
         return "sent"
-    message = delivery.message
     if receipt is not None:
-        taken = Message.objects.filter(chat=delivery.chat_id, external_id=receipt.external_id).exclude(
-            pk=message.pk
-        )
-        external_id = str(message.uspacy_id) if taken.exists() else receipt.external_id
-        Message.objects.filter(pk=message.pk).update(external_id=external_id)
-        services.record_status(message, services.STATUS_OF[receipt.status])
+        receipts.record_receipt(delivery.message, receipt)
     else:
-        services.advance(message, Message.Status.SENT)
+        services.advance(delivery.message, Message.Status.SENT)
     return "sent"
 
 
 @transaction.atomic
 def _settle_failure(delivery: Delivery, exc: Exception) -> str:
+    if isinstance(exc, Doubtful) and delivery.attempts > exc.tolerated:
+        exc = exc.final
     services.lock(delivery.chat_id)
     delivery.error = _sentence(exc)
     if isinstance(exc, AccountProblem) and _is_held(delivery, exc):

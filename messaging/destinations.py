@@ -1,12 +1,13 @@
 """One attempt at a delivery: the calls to Uspacy or to the line's messenger."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from externallines.channels import markup
-from externallines.channels.base import Blocked, OutboundFile, OutboundMessage, Receipt
+from externallines.channels.base import Blocked, OutboundMessage, Receipt
 from externallines.services import get_channel
-from messaging import services, transfer
+from messaging import courtesies, pictures, services, transfer
 from messaging.models import Chat, Delivery, Message
 from portals.http import Refused
 from portals.services import get_client
@@ -27,10 +28,13 @@ def remote(delivery: Delivery) -> str:
     return line.portal.domain if delivery.to_uspacy else get_channel(line).remote
 
 
-def perform(delivery: Delivery, *, still_ours: Callable[[], None]) -> Receipt | None:
+def perform(
+    delivery: Delivery, *, still_ours: Callable[[], None], record: Callable[[str], None]
+) -> Receipt | None:
     """Make the calls of one delivery; return the messenger's receipt for a message it took.
 
-    `still_ours` is called before every further long step, and raises if another worker has taken over.
+    `still_ours` is called before every further long step, and raises if another worker has taken over; so does
+    `record`, which is given the messenger's id of every part but the last.
     Raises RemoteError; any other exception is a fault of ours.
     """
     match delivery.destination, delivery.kind:
@@ -43,7 +47,7 @@ def perform(delivery: Delivery, *, still_ours: Callable[[], None]) -> Receipt | 
         case Delivery.Destination.USPACY, Delivery.Kind.STATUS:
             _report_status(delivery)
         case Delivery.Destination.CUSTOMER, Delivery.Kind.MESSAGE:
-            return _send_to_customer(delivery, still_ours)
+            return _send_to_customer(delivery, still_ours, record)
         case Delivery.Destination.CUSTOMER, Delivery.Kind.EDIT:
             _edit_at_customer(delivery)
         case Delivery.Destination.CUSTOMER, Delivery.Kind.DELETE:
@@ -55,6 +59,8 @@ def _create_in_uspacy(delivery: Delivery, still_ours: Callable[[], None]) -> Non
     message, chat = delivery.message, delivery.chat
     client = get_client(chat.line.portal)
     if not chat.in_uspacy:
+        courtesies.look_up(delivery)
+        still_ours()
         _create_chat(client, chat)
     notes = transfer.upload_attachments(delivery, client, still_ours)
     still_ours()
@@ -85,7 +91,7 @@ def _create_chat(client: UspacyClient, chat: Chat) -> None:
             id=str(chat.uspacy_id),
             name=chat.name or chat.external_id,
             line_id=chat.line.uspacy_id,
-            picture_url=chat.picture_url or transfer.asset_url("customer.svg"),
+            picture_url=pictures.url_of(chat),
             meta=chat.meta,
         )
     Chat.objects.filter(pk=chat.pk).update(in_uspacy=True)
@@ -145,7 +151,9 @@ def _report_status(delivery: Delivery) -> None:
         client.set_message_status(str(message.uspacy_id), status, message.error)
 
 
-def _send_to_customer(delivery: Delivery, still_ours: Callable[[], None]) -> Receipt | None:
+def _send_to_customer(
+    delivery: Delivery, still_ours: Callable[[], None], record: Callable[[str], None]
+) -> Receipt | None:
     message, chat = delivery.message, delivery.chat
     if message.deleted_at:
         raise Refused("Deleted by the operator before it was sent.")
@@ -155,7 +163,7 @@ def _send_to_customer(delivery: Delivery, still_ours: Callable[[], None]) -> Rec
         raise Blocked("The customer has blocked the business. They have to write first.")
     files = transfer.outbound_files(message, still_ours)
     still_ours()
-    return get_channel(chat.line).send(_outbound(delivery, files))
+    return get_channel(chat.line).send(replace(_outbound(delivery), files=files, record=record))
 
 
 def _edit_at_customer(delivery: Delivery) -> None:
@@ -165,11 +173,15 @@ def _edit_at_customer(delivery: Delivery) -> None:
 
 
 def _delete_at_customer(delivery: Delivery) -> None:
-    if delivery.message.external_id and not delivery.chat.line.is_closed:
-        get_channel(delivery.chat.line).delete(_outbound(delivery))
+    message, outbound = delivery.message, _outbound(delivery)
+    if message.earlier_ids and not message.external_id:  # some parts were sent, and then no more
+        *earlier, last = message.earlier_ids
+        outbound = replace(outbound, external_id=last, earlier_ids=earlier)
+    if outbound.external_id and not delivery.chat.line.is_closed:
+        get_channel(delivery.chat.line).delete(outbound)
 
 
-def _outbound(delivery: Delivery, files: Sequence[OutboundFile] = ()) -> OutboundMessage:
+def _outbound(delivery: Delivery) -> OutboundMessage:
     message, chat = delivery.message, delivery.chat
     return OutboundMessage(
         client_id=str(message.uspacy_id),
@@ -178,9 +190,10 @@ def _outbound(delivery: Delivery, files: Sequence[OutboundFile] = ()) -> Outboun
         contact_id=chat.contact_id or chat.external_id,
         seq=message.pk,
         text=message.text,
-        files=files,
         external_id=message.external_id,
+        earlier_ids=message.earlier_ids,
         reply_to=message.parent.external_id if message.parent else "",
         author_id=message.author_id,
         sent_at=message.sent_at,
+        customer_wrote_at=chat.customer_wrote_at,
     )

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import connection, models
 from django.db.models import Exists, OuterRef, Q
@@ -15,18 +16,28 @@ from portals.models import Portal
 USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
 
 
+def id_list() -> "ArrayField[list[str], list[str]]":
+    """Return a field for ids of a messenger. The database has its default too, for rows that older code writes."""
+    return ArrayField(models.CharField(max_length=255), blank=True, default=list, db_default=[])
+
+
 class Chat(models.Model):
     """One customer on one line."""
 
     line = models.ForeignKey(ExternalLine, models.CASCADE, related_name="chats", db_index=False)  # see indexes
     external_id = models.CharField(max_length=255)  # the conversation, as the channel names it
     contact_id = models.CharField(max_length=255, blank=True, default="")  # the customer, likewise
+    aliases = id_list()  # other ids of the conversation: see `messaging.chats`
     uspacy_id = models.UUIDField(unique=True)
     in_uspacy = models.BooleanField(default=False)  # Uspacy has this chat
     name = models.CharField(max_length=255, blank=True, default="")
     picture_url = models.TextField(blank=True, default="")
+    picture = models.JSONField(null=True, blank=True)  # where the channel finds it, if it has no lasting URL
     meta = models.JSONField(blank=True, default=list)  # [{"type", "value"}], as Uspacy wants it
     blocked = models.BooleanField(default=False)  # by the customer, until they write again
+    customer_wrote_at = models.DateTimeField(null=True, blank=True)  # their newest message, as the messenger tells
+    held_until = models.DateTimeField(null=True, blank=True)  # the customer gets nothing before: see `parts.hold`
+    held_by = models.BigIntegerField(null=True, blank=True)  # the id of the message behind which the others wait
     last_message_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -37,6 +48,7 @@ class Chat(models.Model):
             models.Index(fields=["-last_message_at", "-id"], name="chat_newest"),
             models.Index(fields=["line", "contact_id"], name="chat_contact"),
             GinIndex(fields=["meta"], opclasses=["jsonb_path_ops"], name="chat_meta"),
+            GinIndex(fields=["aliases"], condition=~Q(aliases=[]), name="chat_aliases"),
         ]
 
     def __str__(self) -> str:
@@ -65,6 +77,7 @@ class Message(models.Model):
     direction = models.CharField(max_length=3, choices=Direction)
     uspacy_id = models.UUIDField()
     external_id = models.CharField(max_length=255, blank=True, default="")  # the messenger's; ours once sent
+    earlier_ids = id_list()  # the messenger's of all parts but the last, where it needed several
     type = models.CharField(max_length=10, default="MESSAGE")  # Uspacy's: MESSAGE AUDIO VOICE VIDEO GIF
     text = models.TextField(blank=True, default="")  # Markdown
     author_id = models.CharField(max_length=255, blank=True, default="")  # operator's or customer's id
@@ -74,6 +87,7 @@ class Message(models.Model):
     sent_at = models.DateTimeField(default=timezone.now)  # by its author, as the remote tells
     edited_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    thanks = models.JSONField(null=True, blank=True)  # what the messenger wants to hear once Uspacy has it
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -89,6 +103,7 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["chat", "-id"], name="message_newest_of_chat"),
             models.Index(fields=["-id"], condition=Q(status="failed"), name="message_failed"),
+            GinIndex(fields=["earlier_ids"], condition=~Q(earlier_ids=[]), name="message_earlier_ids"),
         ]
 
     def __str__(self) -> str:

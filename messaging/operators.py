@@ -5,7 +5,7 @@ from typing import Any
 
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
-from messaging import services
+from messaging import chats, services
 from messaging.models import Chat, Delivery, Message
 from messaging.uspacy_events import Action, Irrelevant, OperatorMessage, parse
 from portals.models import Portal
@@ -90,14 +90,17 @@ def _chat_by_meta(line: ExternalLine, written: OperatorMessage) -> Chat | None:
     chat_kind = CHANNELS[line.channel].chat_meta
     for kind, value in written.chat_meta:
         if chat_kind and kind == chat_kind and value:
-            return Chat.objects.get_or_create(
-                line=line,
-                external_id=value,
-                defaults={
-                    "uspacy_id": written.chat_id or uuid.uuid4(),
-                    "in_uspacy": written.chat_id is not None,
-                    "contact_id": value,
-                    "meta": [{"type": kind, "value": value}],
-                },
-            )[0]
+            return (
+                chats.find(line, value)
+                or Chat.objects.get_or_create(
+                    line=line,
+                    external_id=value,
+                    defaults={
+                        "uspacy_id": written.chat_id or uuid.uuid4(),
+                        "in_uspacy": written.chat_id is not None,
+                        "contact_id": value,
+                        "meta": [{"type": kind, "value": value}],
+                    },
+                )[0]
+            )
     return None

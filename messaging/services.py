@@ -5,18 +5,21 @@ Every function runs in one transaction that locks its chat, so that the order of
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Case, F, TextField, Value, When
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import Contact, Media, MediaKind, MessageReceived, Progress
 from externallines.models import ExternalLine
-from messaging import announcer
+from messaging import announcer, chats, parts
 from messaging.models import Attachment, Chat, Delivery, Message
 from messaging.uspacy_events import OperatorFile, OperatorMessage
 
 LAST_BYTE = 0xFF
+ECHO_SECONDS = 5.0  # how long the messenger may take to answer after it has shown us what we sent
 NAMESPACE = uuid.UUID("6f2f7a52-5a43-4a8e-9e0c-0d4b7d1f5c11")  # of the ids we choose in Uspacy; never changes
 STATUS_OF = {
     Progress.SENT: Message.Status.SENT,
@@ -45,6 +48,8 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
     A known id with another text is an edit. With `outgoing` the business wrote it elsewhere.
     """
     chat = _lock_chat(line, received)
+    if received.outgoing and _is_ours(chat, received):
+        return None
     if known := _find(chat, external_id=received.message_id):
         if known.is_outbound:
             return None  # the messenger tells of our own message
@@ -58,11 +63,14 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
         text=received.text,
         type=_uspacy_type(received.media),
         author_id=received.contact.id,
-        parent=_find(chat, external_id=received.reply_to) if received.reply_to else None,
+        parent=parts.find(Message.objects.filter(chat=chat), received.reply_to) if received.reply_to else None,
         sent_at=received.sent_at or timezone.now(),
+        thanks=received.thanks,
     )
     _attach(message, received.media)
-    enqueue(message, Delivery.Destination.USPACY)
+    delivery = enqueue(message, Delivery.Destination.USPACY)
+    if received.outgoing and parts.is_being_sent(chat.pk):  # it may be that very message: `receipts`
+        Delivery.objects.filter(pk=delivery.pk).update(available_at=Now() + timedelta(seconds=ECHO_SECONDS))
     return message
 
 
@@ -147,9 +155,10 @@ def record_note(message: Message, note: str) -> None:
 
 
 def advance(message: Message, status: Message.Status, *, error: str = "") -> bool:
-    """Raise a message's status; False if that would be a step back."""
+    """Raise a message's status; False if that would be a step back. A note stays, the reason of a failure goes."""
+    kept = Case(When(status=Message.Status.FAILED, then=Value("", TextField())), default=F("error"))
     changed = Message.objects.filter(pk=message.pk, status__in=REACHED_FROM[status]).update(
-        status=status, error=error[:2000]
+        status=status, error=error[:2000] or kept
     )
     return changed == 1
 
@@ -172,6 +181,8 @@ def requeue(delivery: Delivery) -> Delivery | None:
         Message.objects.filter(pk=message.pk, status=Message.Status.FAILED).update(
             status=Message.Status.QUEUED, error=""
         )
+        if message.external_id:  # all of it was sent, and failed later: all of it is sent again
+            Message.objects.filter(pk=message.pk).update(earlier_ids=[])
     return enqueue(message, Delivery.Destination(delivery.destination), Delivery.Kind(delivery.kind))
 
 
@@ -220,35 +231,53 @@ def is_echo(message: Message) -> bool:
 
 def find_message(line: ExternalLine, *, external_id: str = "", client_id: str = "") -> Message | None:
     """Return a message of the line's chats by the messenger's id or by ours."""
-    messages = Message.objects.filter(chat__line=line)
+    messages = Message.objects.filter(chat__line=line).select_related("chat")
     if client_id:
         try:
             return messages.filter(uspacy_id=uuid.UUID(client_id)).first()
         except ValueError:
             return None
-    return messages.filter(external_id=external_id).first()
+    return parts.find(messages, external_id)
 
 
 def _lock_chat(line: ExternalLine, received: MessageReceived) -> Chat:
     """Return the customer's chat, locked, with what is known of them brought up to date."""
-    contact = received.contact
-    chat, created = Chat.objects.select_for_update(no_key=True).get_or_create(
-        line=line,
-        external_id=received.chat_id,
-        defaults={
-            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
-            **_described(contact),
-        },
-    )
+    contact, written_at = received.contact, min(received.sent_at or timezone.now(), timezone.now())
+    chat, created = chats.lock_known(line, received.chat_id, received.aliases), False
+    if chat is None:
+        chat, created = Chat.objects.select_for_update(no_key=True).get_or_create(
+            line=line,
+            external_id=received.chat_id,
+            defaults={
+                "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
+                "aliases": [alias for alias in dict.fromkeys(received.aliases) if alias != received.chat_id],
+                "customer_wrote_at": None if received.outgoing else written_at,
+                **_described(contact),
+            },
+        )
     if not created:
         changes = {name: value for name, value in _described(contact).items() if value and not received.outgoing}
         if not received.outgoing:
             changes["blocked"] = False  # who writes can be answered
+            changes["customer_wrote_at"] = max(written_at, chat.customer_wrote_at or written_at)
+        if (aliases := chats.with_aliases(chat, [received.chat_id, *received.aliases])) != chat.aliases:
+            changes["aliases"] = aliases
         for name, value in changes.items():
             setattr(chat, name, value)
         chat.last_message_at = timezone.now()
         chat.save(update_fields=[*changes, "last_message_at"])
     return chat
+
+
+def _is_ours(chat: Chat, received: MessageReceived) -> bool:
+    """Whether an outgoing message is the messenger's echo of one that an operator wrote in Uspacy."""
+    messages = Message.objects.filter(chat=chat)
+    if received.client_id:
+        try:
+            return messages.filter(uspacy_id=uuid.UUID(received.client_id)).exists()
+        except ValueError:
+            pass  # the mark of another app
+    return messages.filter(earlier_ids__contains=[received.message_id]).exclude(earlier_ids=[]).exists()
 
 
 def _attach(message: Message, files: Sequence[Media | OperatorFile]) -> None:
@@ -271,6 +300,7 @@ def _described(contact: Contact) -> dict[str, object]:
         "contact_id": contact.id,
         "name": contact.name,
         "picture_url": contact.picture_url,
+        "picture": contact.picture,
         "meta": [{"type": kind, "value": value} for kind, value in contact.meta],
     }
 

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core import signing
-from django.templatetags.static import static
 
 from externallines.channels.base import MediaKind, OutboundFile
 from externallines.services import get_channel
@@ -66,7 +65,7 @@ def read_from_uspacy(attachment: Attachment, into: BinaryIO) -> None:
 
 def attachment_url(attachment: Attachment) -> str:
     """Return a public, signed URL of an operator's file, for messengers that fetch it themselves."""
-    return f"{_base_url()}/media/{signing.dumps(attachment.pk, salt=URL_SALT)}/{quote(attachment.name, safe='')}"
+    return f"{media_url()}/{signing.dumps(attachment.pk, salt=URL_SALT)}/{quote(attachment.name, safe='')}"
 
 
 def attachment_of_url(token: str) -> Attachment | None:
@@ -76,11 +75,6 @@ def attachment_of_url(token: str) -> Attachment | None:
     except signing.BadSignature:
         return None
     return Attachment.objects.select_related("message__chat__line__portal").filter(pk=pk).first()
-
-
-def asset_url(name: str) -> str:
-    """Return the public URL of one of our own pictures."""
-    return f"{settings.PUBLIC_URL}{static(f'externallines/{name}')}"
 
 
 def _upload(
@@ -138,5 +132,5 @@ def _max_bytes() -> int:
     return int(settings.MAX_ATTACHMENT_MB) * 1024 * 1024
 
 
-def _base_url() -> str:
-    return f"{settings.PUBLIC_URL}/{settings.URL_PREFIX}".rstrip("/")
+def media_url() -> str:
+    return "/".join(filter(None, (settings.PUBLIC_URL, settings.URL_PREFIX, "media")))

@@ -17,13 +17,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from externallines.channels.base import Channel, InvalidSignature
 from externallines.models import ExternalLine
 from externallines.services import get_channel
-from messaging import inbox, sns, topics, transfer
+from messaging import inbox, pictures, sns, topics, transfer
 from portals.http import RemoteError
 from portals.payload import InvalidPayload
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+SANDBOXED = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "sandbox"}
 
 
 def webhook(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -123,8 +124,22 @@ def attachment(request: HttpRequest, token: str, name: str) -> HttpResponseBase:
         as_attachment=True,
         filename=found.name,
         content_type=found.mime_type,
-        headers={"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "sandbox"},
+        headers=SANDBOXED,
     )
+
+
+@webhook
+@require_GET
+def picture(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Stream a customer's portrait from their messenger to Uspacy; the signed URL is the credential."""
+    chat = pictures.chat_of_url(token)
+    if chat is None:
+        raise Http404
+    try:
+        file, mime_type = pictures.fetch(chat)
+    except RemoteError as exc:
+        return _error(502, "picture_unavailable", str(exc))
+    return FileResponse(file, content_type=mime_type, headers=SANDBOXED)
 
 
 def _error(status: int, code: str, message: str, *, field: str = "") -> JsonResponse:

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from messaging import delivery, topics
+from externallines.channels import CHANNELS
+from externallines.services import Profile, connect
+from messaging import delivery, pacing, topics
 from messaging.models import Delivery
 from portals import gate
 from portals.models import Portal
 from tests.simulators import Partner, World, serve
+from tests.toy import Messenger, Toy
 
 DOMAIN = "acme.uspacy.ua"
 
@@ -27,6 +30,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_gates() -> None:
     gate.reset()
+    pacing.reset()
 
 
 @pytest.fixture
@@ -62,6 +66,19 @@ def partner(world: World, portal: Portal) -> Partner:
     world.connect_line(portal.domain, partner, "Shop")  # whereupon it pings, as the line's first valid event
     world.settle()
     return partner
+
+
+@pytest.fixture
+def toy(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Messenger:
+    """A messenger that can do everything the channel contract knows, connected as a line of the portal."""
+    monkeypatch.setitem(CHANNELS, Toy.slug, Toy)
+    for rate in ("account_rate", "chat_rate"):
+        monkeypatch.setattr(Toy, rate, None)
+    Toy.messenger = Messenger()
+    Toy.messenger.line = connect(
+        portal=portal, channel=Toy.slug, profile=Profile("Toy shop"), credentials={"token": "1"}
+    )
+    return Toy.messenger
 
 
 @pytest.fixture
