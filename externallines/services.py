@@ -41,7 +41,7 @@ class Profile:
 
 
 def get_channel(line: ExternalLine) -> Channel:
-    return CHANNELS[line.channel](line.credentials)
+    return CHANNELS[line.channel](line.credentials, webhook_url(line))
 
 
 def webhook_url(line: ExternalLine) -> str:
@@ -79,7 +79,7 @@ def reconnect(line: ExternalLine) -> ExternalLine:
         account = get_channel(line).check()
     except (InvalidCredentials, RemoteError) as exc:
         return _failed(line, exc)
-    changed = _take_profile(line, account)
+    changed = _learn(line, account)
     if account.external_id != line.external_id:
         line.external_id = account.external_id
         changed.append("external_id")
@@ -190,7 +190,7 @@ def _completed(line: ExternalLine, changes: Mapping[str, Any]) -> dict[str, str]
 def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
     """Store the new line, or take over the disconnected one of the same account."""
     line.external_id = account.external_id
-    _take_profile(line, account)
+    _learn(line, account)
     with transaction.atomic():
         old = line.portal.lines.select_for_update().filter(external_id=account.external_id).first()
         if old and not old.is_closed:
@@ -208,17 +208,22 @@ def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
     return line
 
 
-def _take_profile(line: ExternalLine, account: Account) -> list[str]:
-    """Let the line look like its account where its owner did not say how; return which fields that changed."""
+def _learn(line: ExternalLine, account: Account) -> list[str]:
+    """Keep what the account tells of itself; return the names of the fields that changed.
+
+    The line looks like its account where its owner did not say how.
+    """
     told = {
         "name": account.name[:255] or CHANNELS[line.channel].label,
         "phone_number": account.phone_number[:64],
         "icon": account.picture_url if len(account.picture_url) <= 1000 else "",  # half an address is none
     }
-    missing = [name for name, value in told.items() if value and not getattr(line, name)]
-    for name in missing:
-        setattr(line, name, told[name])
-    return missing
+    changes: dict[str, Any] = {name: value for name, value in told.items() if value and not getattr(line, name)}
+    if (credentials := {**line.credentials, **account.learned}) != line.credentials:
+        changes["credentials"] = credentials
+    for name, value in changes.items():
+        setattr(line, name, value)
+    return list(changes)
 
 
 def _establish(line: ExternalLine, account: Account) -> ExternalLine:

@@ -21,7 +21,7 @@ def look_up(delivery: Delivery) -> None:
         name=chat.name,
         picture_url=chat.picture_url,
         picture=chat.picture,
-        meta=[(entry["type"], entry["value"]) for entry in chat.meta],
+        meta=tuple((entry["type"], entry["value"]) for entry in chat.meta),
     )
     try:
         told = get_channel(chat.line).look_up(known)

@@ -193,6 +193,7 @@ def _outbound(delivery: Delivery) -> OutboundMessage:
         external_id=message.external_id,
         earlier_ids=message.earlier_ids,
         reply_to=message.parent.external_id if message.parent else "",
+        quoted=message.parent.text if message.parent else "",
         author_id=message.author_id,
         sent_at=message.sent_at,
         customer_wrote_at=chat.customer_wrote_at,

@@ -5,6 +5,7 @@ on it: without Redis everything goes out at once, and the messenger's own refusa
 """
 
 import math
+import random
 import threading
 import time
 from functools import cache
@@ -99,15 +100,15 @@ def delay(delivery: Delivery) -> float:
     if delivery.to_uspacy:
         return 0.0
     account = _account(delivery)
-    if waits := _local.paused_for(account):
-        return waits
+    if paused := _local.paused_for(account):
+        return paused * random.uniform(1.0, 1.1)  # noqa: S311  no secret; not all at once
     channel = CHANNELS[delivery.chat.line.channel]
     keys, arguments = [f"{account} paused"], []
     for name, rate in ((account, channel.account_rate), (f"{account} {delivery.chat_id}", channel.chat_rate)):
         if rate is not None:
             keys.append(name)
             arguments += [1000 / rate.per_second, rate.burst]
-    return _local.ask(TAKE, keys, [*arguments, LONGEST_WAIT * 1000])
+    return _local.ask(TAKE, keys, [*arguments, LONGEST_WAIT * 1000]) * random.uniform(1.0, 1.1)  # noqa: S311
 
 
 def pause(delivery: Delivery, seconds: float) -> None:

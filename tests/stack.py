@@ -30,6 +30,12 @@ WEB_PROCESSES = 2
 WORKER_THREADS = 16
 # Before a command: a watcher that kills the group when the other end of stdin is closed, however we ended.
 WATCHED = "exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) & exec 3<&-; "
+MESSENGERS = {  # the setting with a messenger's address -> where the world stands in for it
+    "TELEGRAM_API_URL": "telegram",
+    "VIBER_API_URL": "viber",
+    "META_GRAPH_URL": "graph",
+    "INSTAGRAM_GRAPH_URL": "instagram_graph",
+}
 NUMBERS = range(1, 16)  # of the databases of a Redis; the first is left alone
 
 
@@ -73,6 +79,8 @@ class Stack:
         clear(self.logs)
         with serve(self.world, port=simulator_port) as world_url:
             self.env["USPACY_API_URL"] = f"{world_url}/uspacy/{{domain}}"
+            for name, path in MESSENGERS.items():
+                self.env[name] = f"{world_url}/{path}"
             self.env["SNS_TOPIC_ARNS"] = self.world.sns.topic_arn
             try:
                 self._start_all()

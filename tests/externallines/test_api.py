@@ -351,6 +351,7 @@ def test_a_line_has_these_fields(api, line, settings):
         "id": str(line.key),
         "status": "active",
         "error": "",
+        "warning": "",
         "channel": "webhook",
         "name": "Shop",
         "icon": "",

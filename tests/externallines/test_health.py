@@ -1,9 +1,11 @@
 """The hourly check of lines."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 import redis
+from django.apps import apps
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -108,6 +110,7 @@ def test_every_due_line_gets_a_task_of_its_own(settings, line):
 
 
 def test_beat_has_the_lines_checked():
+    import_module("externallines.migrations.0003_check_schedule").create_entry(apps, None)
     assert PeriodicTask.objects.get(name="Check lines").task == tasks.check_lines.name
 
 
@@ -134,6 +137,15 @@ def test_an_account_without_a_name_is_named_after_its_messenger(portal, toy):
     toy.account = Account("2", picture_url="https://x.example/" + "x" * 1000)
     line = connect(portal=portal, channel="toy", profile=Profile(), credentials={"token": "2"})
     assert (line.name, line.icon) == ("Toy", "")
+
+
+def test_what_an_account_tells_is_kept_with_the_credentials(portal, toy, line):
+    toy.account = Account("toy-account", learned={"real_id": "17"})
+    reconnect(line)
+    assert ExternalLine.objects.get().credentials == {"token": "1", "real_id": "17"}
+    toy.account = Account("2", learned={"real_id": "18"})
+    line = connect(portal=portal, channel="toy", profile=Profile("Second"), credentials={"token": "2"})
+    assert ExternalLine.objects.get(pk=line.pk).credentials == {"token": "2", "real_id": "18"}
 
 
 def test_an_account_is_connected_once(portal, toy):

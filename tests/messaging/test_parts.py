@@ -144,6 +144,14 @@ def test_a_reply_to_any_part_quotes_the_message(toy, answer, shown, deliver):
         assert shown(reply)["parentMessage"] == str(message.uspacy_id)
 
 
+def test_an_answer_to_a_message_is_given_its_words(world, portal, toy, chat, deliver):
+    asked = Message.objects.get()
+    world.uspacy.operator_writes(portal.domain, str(chat.uspacy_id), "Hi", parent=str(asked.uspacy_id))
+    world.settle()
+    deliver()
+    assert (toy.messages[-1].reply_to, toy.messages[-1].quoted) == (asked.external_id, "Hello")
+
+
 def test_the_deletion_of_one_part_does_not_delete_the_message(toy, answer, shown, deliver):
     message = answer("one|two")
     toy.tell(MessageDeleted("ann", message.earlier_ids[0]))

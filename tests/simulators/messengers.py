@@ -67,6 +67,8 @@ class Messenger(ABC):
     """One account of a business in an outside messenger."""
 
     channel: ClassVar[str]
+    statuses: ClassVar[Sequence[str]] = ("delivered", "read")  # what it tells of the business's messages
+    edits_answers: ClassVar[bool] = True  # whether the business can change a message that was sent
 
     def __init__(self, world: "World", messenger_id: str, name: str) -> None:
         self.world = world

@@ -77,6 +77,20 @@ class World:
             messenger.connect(line, {**messenger.credentials(), **credentials})
         return line
 
+    def look_at_line(self, domain: str, line: dict[str, Any]) -> dict[str, Any]:
+        """A line as its owner sees it now."""
+        headers = {"Authorization": f"Bearer {self.uspacy.integration_token(domain)}"}
+        answer: dict[str, Any] = outgoing.call(
+            "GET", f"{self.app_url}/api/lines/{line['id']}/", headers=headers, timeout=60
+        ).json()
+        return answer
+
+    def disconnect_line(self, domain: str, line: dict[str, Any]) -> int:
+        """Disconnect a line as its owner does; the status of the app's answer."""
+        headers = {"Authorization": f"Bearer {self.uspacy.integration_token(domain)}"}
+        url = f"{self.app_url}/api/lines/{line['id']}/"
+        return outgoing.call("DELETE", url, headers=headers, timeout=60).status_code
+
     # Changes, and waiting for them
 
     @contextmanager
