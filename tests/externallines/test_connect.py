@@ -83,6 +83,7 @@ def test_an_account_becomes_a_line_here_and_in_uspacy(world, uspacy, owner, shop
         "id": str(ExternalLine.objects.get().key),
         "status": "connecting",
         "error": "",
+        "warning": "",
         "channel": "webhook",
         "name": "Corner shop",
         "icon": "https://shop.example.com/logo.png",
