@@ -4,8 +4,14 @@ import pytest
 
 from tests.demo import PICTURE, answers, shown
 from tests.e2e.business import PATIENCE
-from tests.simulators import World
+from tests.simulators import Customer, Messenger, World
 from tests.simulators.world import CHANNELS
+
+
+def files(messenger: Messenger, customer: Customer) -> list[bytes | None]:
+    """What the customer has got from the business, besides words."""
+    messages = messenger.messages(customer)
+    return [file.content for message in messages if message.side == "business" for file in message.files]
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -26,8 +32,7 @@ def test_a_messenger_is_connected_used_and_disconnected(world: World, channel: s
 
     answer = world.uspacy.operator_writes(domain, chat_id, "Yes, **three**.", files=[("three.png", PICTURE)])
     assert world.wait_for(lambda: "Yes, three." in answers(messenger, ann), PATIENCE)
-    got = [file for message in messenger.messages(ann) if message.side == "business" for file in message.files]
-    assert [file.content for file in got] == [PICTURE]
+    assert world.wait_for(lambda: files(messenger, ann) == [PICTURE], PATIENCE)  # some fetch it later
     messenger.read(ann)
     final = ["sent", *messenger.statuses][-1]
     assert world.wait_for(lambda: portal.messages[answer["id"]].get("status") == final, PATIENCE)
