@@ -108,7 +108,8 @@ class OutboundMessage:
     external_id: str = ""  # the messenger's id, known once sent; of the last part
     earlier_ids: Sequence[str] = ()  # the ids of the parts before it
     record: Callable[[str], None] = field(default=lambda part_id: None, compare=False)
-    reply_to: str = ""
+    reply_to: str = ""  # the messenger's id of the quoted message
+    quoted: str = ""  # its text in Markdown, for messengers that cannot quote
     author_id: str = ""
     sent_at: datetime | None = None
     customer_wrote_at: datetime | None = None  # when the customer's newest message was sent
@@ -162,7 +163,7 @@ class Rate:
 
 
 class Channel(ABC):
-    """One messenger. An instance speaks for one line, with that line's credentials."""
+    """One messenger. An instance speaks for one line, with that line's credentials and webhook URL."""
 
     slug: ClassVar[str]
     label: ClassVar[str]
@@ -172,8 +173,9 @@ class Channel(ABC):
     account_rate: ClassVar[Rate | None] = None  # what the messenger takes from one account, None: anything
     chat_rate: ClassVar[Rate | None] = None  # and within one chat
 
-    def __init__(self, credentials: Mapping[str, Any]) -> None:
+    def __init__(self, credentials: Mapping[str, Any], webhook_url: str = "") -> None:
         self.credentials = credentials
+        self.webhook_url = webhook_url
 
     # connecting
 
