@@ -145,13 +145,17 @@ class CredentialField:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The connected account as its messenger describes it; `external_id` is unique per account."""
+    """The connected account as its messenger describes it; `external_id` is unique per account.
+
+    `learned` is kept with the credentials: what the adapter needs to know of the account later (JSON).
+    """
 
     external_id: str
     name: str = ""
     phone_number: str = ""
     picture_url: str = ""
     active: bool = True  # False: works only once its first event arrived
+    learned: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
