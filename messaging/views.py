@@ -101,6 +101,8 @@ def _receive(line: ExternalLine, channel: Channel, request: HttpRequest) -> Http
         return _error(401, "invalid_signature", str(exc) or "The signature does not match.")
     except InvalidPayload as exc:
         return _error(422, "invalid_payload", str(exc), field=exc.field)
+    if channel.bare_answer:
+        return HttpResponse()
     return JsonResponse({"ok": True, "duplicate": not new}, status=202)
 
 
