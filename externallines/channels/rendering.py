@@ -37,11 +37,11 @@ def pieces(markdown: str, style: "Style", limit: int, size: Callable[[str], int]
     letters = richtext.read(
         markdown, bullet=style.bullet, links=lambda url: style.takes_link(url) and size(url) <= limit // 2
     )
-    spans = cut(richtext.string(letters), limit, fits)
+    text = richtext.string(letters)
     return [
         # Where not even one character fits with its marks, it goes without them.
-        style.render(letters[start:end] if fits(start, end) else richtext.plain(richtext.string(letters[start:end])))
-        for start, end in spans
+        style.render(letters[start:end] if fits(start, end) else richtext.plain(text[start:end]))
+        for start, end in cut(text, limit, fits)
     ]
 
 
