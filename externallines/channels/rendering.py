@@ -189,7 +189,8 @@ class Marked(Style):
     def _broken_up(self, letters: Letters) -> Letters:
         """Put a breaker after each character that would open a pair of markers."""
         text, result = richtext.string(letters), Letters()
-        addresses = {position for word in ADDRESS.finditer(text) for position in range(*word.span())}
+        words = (word.span() for word in WORD.finditer(text) if "://" in word[0])  # addresses
+        addresses = {position for span in words for position in range(*span)}
         anywhere = {marker for marker in self._paired(letters) if "`" in marker}  # these reach over lines
         paired, line_end = anywhere, -1
         for position, (char, marks) in enumerate(letters):
@@ -211,7 +212,7 @@ class Marked(Style):
         return {marker for kind, marker in self.markers.items() if kind in kinds or text.count(marker) > 1}
 
 
-ADDRESS = re.compile(r"\S*://\S*")
+WORD = re.compile(r"\S+")
 
 
 def _on_one_line(letter: Letter) -> tuple[Mark, ...]:

@@ -329,7 +329,7 @@ def test_what_cannot_be_parsed_is_sent_as_it_is(markdown):
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize(
-    "fragment", ["**a** ", "*a_", "~~a", "> ", "\\*a\\* ", "`a` ", "[a](https://x.ua) ", "a\n"]
+    "fragment", ["**a** ", "*a_", "~~a", "> ", "\\*a\\* ", "`a` ", "[a](https://x.ua) ", "a\n", "a"]
 )
 def test_long_text_is_rendered_fast(style, fragment):
     start = time.process_time()
