@@ -13,8 +13,9 @@ from tests.simulators.messengers import Messenger
 from tests.simulators.partner import Partner
 from tests.simulators.sns import Sns
 from tests.simulators.uspacy import Uspacy
+from tests.simulators.viber import ViberBot
 
-CHANNELS: dict[str, type[Messenger]] = {"webhook": Partner}
+CHANNELS: dict[str, type[Messenger]] = {messenger.channel: messenger for messenger in (Partner, ViberBot)}
 
 
 class World:
