@@ -73,6 +73,7 @@ class Stack:
         clear(self.logs)
         with serve(self.world, port=simulator_port) as world_url:
             self.env["USPACY_API_URL"] = f"{world_url}/uspacy/{{domain}}"
+            self.env["TELEGRAM_API_URL"] = f"{world_url}/telegram"
             self.env["SNS_TOPIC_ARNS"] = self.world.sns.topic_arn
             try:
                 self._start_all()

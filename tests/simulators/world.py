@@ -12,9 +12,10 @@ from tests.simulators.faults import Faults, RequestLog
 from tests.simulators.messengers import Messenger
 from tests.simulators.partner import Partner
 from tests.simulators.sns import Sns
+from tests.simulators.telegram import TelegramBot
 from tests.simulators.uspacy import Uspacy
 
-CHANNELS: dict[str, type[Messenger]] = {"webhook": Partner}
+CHANNELS: dict[str, type[Messenger]] = {messenger.channel: messenger for messenger in (Partner, TelegramBot)}
 
 
 class World:
