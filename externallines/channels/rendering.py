@@ -40,7 +40,9 @@ def pieces(markdown: str, style: "Style", limit: int, size: Callable[[str], int]
     spans = cut(richtext.string(letters), limit, fits)
     return [
         # Where not even one character fits with its marks, it goes without them.
-        style.render(letters[start:end] if fits(start, end) else richtext.plain(richtext.string(letters[start:end])))
+        style.render(
+            letters[start:end] if fits(start, end) else richtext.plain(richtext.string(letters[start:end]))
+        )
         for start, end in spans
     ]
 

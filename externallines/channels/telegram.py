@@ -62,10 +62,6 @@ class Telegram(Channel):
     account_rate = Rate(per_second=30, burst=30)
     chat_rate = Rate(per_second=1, burst=5)
 
-    def __init__(self, credentials: Mapping[str, Any]) -> None:
-        super().__init__(credentials)
-        self._bot = Bot(credentials["token"])
-
     # connecting
 
     @classmethod
@@ -153,6 +149,10 @@ class Telegram(Channel):
     @property
     def remote(self) -> str:
         return self._bot.remote
+
+    @property
+    def _bot(self) -> Bot:
+        return Bot(self.credentials["token"])
 
     def send(self, message: OutboundMessage) -> Receipt:
         ids, notes = list(message.earlier_ids), []

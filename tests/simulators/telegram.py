@@ -9,7 +9,7 @@ import zlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import requests
 
@@ -51,6 +51,7 @@ class TelegramBot(Messenger):
     """What Telegram's servers know of one bot. Updates go out in order within a chat, and wait for the app."""
 
     channel = "telegram"
+    statuses: ClassVar[Sequence[str]] = ()  # bots hear nothing of delivery and reading
 
     def __init__(self, world: "World", messenger_id: str, name: str) -> None:
         super().__init__(world, messenger_id, name)
