@@ -417,6 +417,13 @@ class TestTelegram(ChannelContract):
         assert connected.send(message) == Receipt("7001")  # an album is taken as a whole
         assert remote.calls == []
 
+    @pytest.mark.parametrize("earlier_ids", [["7001"], ["7001", "7002"]])
+    def test_an_album_counts_as_all_its_messages(self, remote, connected, earlier_ids):
+        remote.answer(*taken(7003))
+        message = sample_message(files=[PHOTO, PHOTO], text="я" * 1025, earlier_ids=earlier_ids)
+        assert connected.send(message) == Receipt("7003")
+        assert methods(remote) == ["sendMessage"]
+
     @pytest.mark.parametrize(
         ("sent", "method", "field", "note"),
         [
