@@ -7,7 +7,8 @@ and the benchmarks serve the same `World` object over real HTTP; README.md in th
 from tests.simulators.messengers import Customer, Message, Messenger
 from tests.simulators.partner import Partner
 from tests.simulators.server import serve
+from tests.simulators.telegram import TelegramBot
 from tests.simulators.uspacy import Portal
 from tests.simulators.world import World
 
-__all__ = ["Customer", "Message", "Messenger", "Partner", "Portal", "World", "serve"]
+__all__ = ["Customer", "Message", "Messenger", "Partner", "Portal", "TelegramBot", "World", "serve"]

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 if TYPE_CHECKING:
     from tests.simulators.world import World
 
+WATCHED = ("/uspacy/", "/sns/", "/partner/", "/telegram/", "/viber/", "/graph/", "/instagram_graph/")
 Kind = Literal["status", "hang", "cut", "stored_then_cut", "slow"]
 
 
@@ -137,7 +138,7 @@ class Wire:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        if not path.startswith(("/uspacy/", "/sns/", "/partner/", "/viber/")):
+        if not path.startswith(WATCHED):
             return self._app(environ, start_response)
         at, started = time.time(), time.perf_counter()
         method = environ["REQUEST_METHOD"]

@@ -1,5 +1,6 @@
 """How the simulated services call the app: plain HTTP, no proxies, no redirects, one connection per call."""
 
+import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -38,3 +39,8 @@ def attempt(
         response = None
     status = 0 if response is None else response.status_code
     return Attempt(at, time.perf_counter() - started, status), response
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as messengers send it: what is not ASCII stays readable."""
+    return json.dumps(value, ensure_ascii=False).encode()

@@ -12,10 +12,11 @@ from tests.simulators.faults import Faults, RequestLog
 from tests.simulators.messengers import Messenger
 from tests.simulators.partner import Partner
 from tests.simulators.sns import Sns
+from tests.simulators.telegram import TelegramBot
 from tests.simulators.uspacy import Uspacy
 from tests.simulators.viber import ViberBot
 
-CHANNELS: dict[str, type[Messenger]] = {messenger.channel: messenger for messenger in (Partner, ViberBot)}
+CHANNELS: dict[str, type[Messenger]] = {messenger.channel: messenger for messenger in (Partner, TelegramBot, ViberBot)}
 
 
 class World:
