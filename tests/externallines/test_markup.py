@@ -192,11 +192,11 @@ def test_any_text_can_be_rendered(markdown):
 @pytest.mark.parametrize("length", [19_990, 100_000])
 def test_pathological_text_stays_fast(fragment, length):
     text = fragment * (length // len(fragment))
-    start = time.perf_counter()
+    start = time.process_time()  # other processes may keep the machine busy
     plain_text(text)
     escape(text)
     split(text, 1000)
-    assert time.perf_counter() - start < 3  # a tenth of it on an idle machine
+    assert time.process_time() - start < 3  # a tenth of it usually
 
 
 def test_text_longer_than_any_message_is_not_parsed():
