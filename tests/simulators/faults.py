@@ -137,7 +137,7 @@ class Wire:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        if not path.startswith(("/uspacy/", "/sns/", "/partner/")):
+        if not path.startswith(("/uspacy/", "/sns/", "/partner/", "/graph/", "/instagram_graph/")):
             return self._app(environ, start_response)
         at, started = time.time(), time.perf_counter()
         method = environ["REQUEST_METHOD"]

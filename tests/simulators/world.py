@@ -9,12 +9,17 @@ from typing import Any
 from tests.simulators import outgoing
 from tests.simulators.courier import Courier
 from tests.simulators.faults import Faults, RequestLog
+from tests.simulators.messenger_platform import FacebookPage, InstagramAccount, InstagramLogin
 from tests.simulators.messengers import Messenger
 from tests.simulators.partner import Partner
 from tests.simulators.sns import Sns
 from tests.simulators.uspacy import Uspacy
+from tests.simulators.whatsapp import WhatsAppNumber
 
-CHANNELS: dict[str, type[Messenger]] = {"webhook": Partner}
+CHANNELS: dict[str, type[Messenger]] = {
+    **{messenger.channel: messenger for messenger in (Partner, WhatsAppNumber, FacebookPage, InstagramAccount)},
+    "instagram_login": InstagramLogin,  # the other variant of the channel instagram
+}
 
 
 class World:
