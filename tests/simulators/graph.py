@@ -36,9 +36,11 @@ def routes(world: "World") -> Blueprint:
         if version != VERSION:
             raise refused(2635, "a version that is deprecated or unknown", breach=f"version {version}")
         token = bearer()
+        of_app = [one for one in accounts() if token == f"{one.app_id}|{one.app_secret}" and root == "graph"]
+        if of_app:
+            asked = request.args.get("input_token")
+            return jsonify(as_app(next((one for one in of_app if one.token == asked), of_app[0]), path))
         for account in accounts():
-            if token == f"{account.app_id}|{account.app_secret}" and root == "graph":
-                return jsonify(as_app(account, path))
             if token == account.token and account.root == root:
                 check_proof(account)
                 return jsonify(as_account(account, path))

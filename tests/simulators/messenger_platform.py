@@ -154,6 +154,7 @@ class InstagramAccount(MessengerAccount):
     """An account linked to a Page."""
 
     channel, webhook_object, text_limit = "instagram", "instagram", 1000
+    statuses = ("sent", "read")  # Instagram does not tell of delivery
 
     def __init__(self, world: "World", messenger_id: str, name: str) -> None:
         super().__init__(world, messenger_id, name)

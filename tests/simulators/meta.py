@@ -57,6 +57,7 @@ class Upload:
 class MetaAccount(Messenger):
     """One account of a business at Meta, and the Meta app through which it is reached."""
 
+    edits_answers = False
     webhook_object: ClassVar[str]
     root: ClassVar[str] = "graph"  # the Graph API that knows it
 
