@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Remote:
 
 
 @contextmanager
-def serve_remote() -> Iterator[Remote]:
-    """Serve until the block ends."""
+def serve_remote(kind: type[Remote] = Remote) -> Iterator[Any]:
+    """Serve a remote of that kind until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -76,7 +77,7 @@ def serve_remote() -> Iterator[Remote]:
                 super().handle()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    remote = Remote(f"http://127.0.0.1:{server.server_port}")
+    remote = kind(f"http://127.0.0.1:{server.server_port}")
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
         yield remote

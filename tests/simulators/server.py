@@ -12,7 +12,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Response, jsonify, request, send_from_directory
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from tests.simulators import control, partner_hook, sns, telegram_api, viber_api
+from tests.simulators import control, graph, partner_hook, sns, telegram_api, viber_api
 from tests.simulators.contract import RefusedError
 from tests.simulators.faults import Wire
 from tests.simulators.uspacy import routes as uspacy
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from tests.simulators.world import World
 
 PAGE = Path(__file__).parent / "page"
-ROUTES = (uspacy.routes, sns.routes, partner_hook.routes, telegram_api.routes, viber_api.routes, control.routes)
+ROUTES = (
+    uspacy.routes,
+    sns.routes,
+    partner_hook.routes,
+    telegram_api.routes,
+    viber_api.routes,
+    graph.routes,
+    control.routes,
+)
 
 
 @contextmanager

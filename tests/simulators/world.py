@@ -9,14 +9,20 @@ from typing import Any
 from tests.simulators import outgoing
 from tests.simulators.courier import Courier
 from tests.simulators.faults import Faults, RequestLog
+from tests.simulators.messenger_platform import FacebookPage, InstagramAccount, InstagramLogin
 from tests.simulators.messengers import Messenger
 from tests.simulators.partner import Partner
 from tests.simulators.sns import Sns
 from tests.simulators.telegram import TelegramBot
 from tests.simulators.uspacy import Uspacy
 from tests.simulators.viber import ViberBot
+from tests.simulators.whatsapp import WhatsAppNumber
 
-CHANNELS: dict[str, type[Messenger]] = {messenger.channel: messenger for messenger in (Partner, TelegramBot, ViberBot)}
+MESSENGERS = (Partner, TelegramBot, ViberBot, WhatsAppNumber, FacebookPage, InstagramAccount)
+CHANNELS: dict[str, type[Messenger]] = {
+    **{messenger.channel: messenger for messenger in MESSENGERS},
+    "instagram_login": InstagramLogin,  # the other variant of the channel instagram
+}
 
 
 class World:
