@@ -12,7 +12,7 @@ demo: .venv/synced ## run everything against a simulated Uspacy; ONCE=1 plays it
 	.venv/bin/python -m tests.demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(CHANNEL),--channel $(CHANNEL))
 
 test: .venv/synced ## run the tests; ARGS go to pytest
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
 
 # As in production, with throw-away values. There is no server to talk to: the database is Django's dummy.
 check: export DEBUG = 0

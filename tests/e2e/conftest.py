@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,15 @@ from tests.e2e.proxy import Proxy
 from tests.simulators import World
 from tests.stack import Stack
 
+FOLDER = Path(__file__).parent
 numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process have all tests of this folder: they share the stack."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER):
+            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="package")
