@@ -9,11 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
-import sentry_sdk
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 
-from config import logs
+from config import logs, reports
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -243,6 +242,4 @@ DJANGO_STRUCTLOG_CELERY_ENABLED = True
 LOGGING_CONFIG = "logging.config.dictConfig"
 
 if SENTRY_DSN := env.str("SENTRY_DSN", default=""):
-    sentry_sdk.init(
-        SENTRY_DSN, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
-    )
+    reports.start(SENTRY_DSN)
