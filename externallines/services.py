@@ -119,8 +119,9 @@ def unsubscribe(line: ExternalLine) -> None:
         if exc.retryable and not isinstance(exc, AccountProblem):
             raise
         log.warning("webhook_not_removed", line_id=line.pk, reason=str(exc))
-    line.subscribed = False
-    _save(line, "subscribed")
+    if not ExternalLine.objects.to_unsubscribe().filter(pk=line.pk).update(subscribed=False):
+        line.refresh_from_db()
+        get_channel(line).subscribe(webhook_url(line))  # brought back meanwhile, perhaps before our call
 
 
 def change(
@@ -204,6 +205,9 @@ def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
 
 
 def _establish(line: ExternalLine, account: Account) -> ExternalLine:
+    if line.status == ExternalLine.Status.DISABLED:
+        line.status = ExternalLine.Status.CONNECTING  # from now on no worker removes the webhook for good
+        _save(line, "status")
     try:
         line.uspacy_id = _line_in_uspacy(line)
         _save(line, "uspacy_id")
@@ -222,8 +226,9 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
 def _failed(line: ExternalLine, exc: Exception) -> ExternalLine:
     with _newest(line) as newest:
         newest.error = str(exc)
-        # A suspended line is tried again by `tend_lines`, unless that cannot help.
-        if not (newest.suspended and isinstance(exc, RemoteError) and exc.retryable):
+        # A line that worked goes on, and a suspended one is tried again by `tend_lines`, unless that cannot help.
+        works = newest.suspended or newest.status == ExternalLine.Status.ACTIVE
+        if not (works and isinstance(exc, RemoteError) and exc.retryable and not isinstance(exc, AccountProblem)):
             newest.status, newest.suspended = ExternalLine.Status.ERROR, False
     log.warning("line_not_connected", line_id=line.pk, reason=str(exc))
     return newest

@@ -29,10 +29,11 @@ from portals.services import NeedsReinstall
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=180)  # longer than any step of an attempt; a long attempt renews it between steps
+LEASE = timedelta(seconds=180)  # of a claim; longer than an attempt without files
+STEP_LEASE = timedelta(seconds=360)  # from one step of a long attempt to the next: a file, and a token, each twice
 RUN_SECONDS = 20.0  # then the next chat gets the thread
 FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
-EXPIRED_PER_RUN = 500
+EXPIRED_AT_ONCE = 500
 SETTLE_SECONDS = 600.0  # how long a result waits for a database that is away
 
 _stopping = threading.Event()
@@ -76,8 +77,12 @@ def _heads(chat_id: int) -> list[Delivery]:
 
 def _attempt(delivery: Delivery) -> bool:
     """Make one attempt if the remote takes calls and no one else is at it; False if nothing was done."""
-    if delay := gate_for(destinations.remote(delivery)).delay():
-        return _postpone(delivery, delay)
+    try:
+        gate = gate_for(destinations.remote(delivery))
+    except Exception as exc:  # a channel that is gone, credentials of another shape: a fault of ours
+        return _claim(delivery) and bool(_settle_surely(partial(_settle_failure, delivery, exc)))
+    if delay := gate.delay():
+        return _postpone(delivery, delay, gave_up=gate.is_unwell and _has_expired(delivery))
     if not _claim(delivery):
         return False
     started = time.monotonic()
@@ -119,7 +124,7 @@ def _claim(delivery: Delivery) -> bool:
 
 def _extend(delivery: Delivery) -> None:
     """Renew the lease in the middle of an attempt. Raises ClaimLost."""
-    if not _ours(delivery).update(available_at=Now() + LEASE):
+    if not _ours(delivery).update(available_at=Now() + STEP_LEASE):
         raise ClaimLost
 
 
@@ -128,9 +133,9 @@ def _ours(delivery: Delivery) -> DeliveryQuerySet:
     return Delivery.objects.open().filter(pk=delivery.pk, attempts=delivery.attempts)
 
 
-def _postpone(delivery: Delivery, delay: float) -> bool:
-    """Come back when the gate has a place, without an attempt; but not for ever."""
-    if _has_expired(delivery):
+def _postpone(delivery: Delivery, delay: float, *, gave_up: bool) -> bool:
+    """Come back when the gate has a place, without an attempt; or fail it, where that took too long."""
+    if gave_up:
         if not _claim(delivery):
             return False
         reason = RemoteError(f"{delivery.error or 'The other side could not be reached.'} {_gave_up()}")
@@ -177,7 +182,7 @@ def _settle_success(delivery: Delivery, receipt: Receipt | None) -> str:
 def _settle_failure(delivery: Delivery, exc: Exception) -> str:
     services.lock(delivery.chat_id)
     delivery.error = _sentence(exc)
-    if isinstance(exc, AccountProblem) and _is_held(delivery, exc):
+    if isinstance(exc, AccountProblem) and delivery.attempts > exc.tolerated:
         report_problem(delivery.chat.line, delivery.error)
     if _may_try_again(delivery, exc):
         delay = _delay(delivery, exc)
@@ -222,7 +227,7 @@ def _sentence(exc: Exception) -> str:
 def _is_held(delivery: Delivery, exc: Exception) -> bool:
     """Whether a person has to mend the portal or the line before the lane can go on."""
     if isinstance(exc, AccountProblem):
-        return delivery.attempts > exc.tolerated
+        return delivery.attempts > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
     return isinstance(exc, NeedsReinstall)
 
 
@@ -241,19 +246,30 @@ def _delay(delivery: Delivery, exc: Exception) -> float:
 def expire_held() -> int:
     """Fail operators' messages that waited too long for their line to be mended; return how many.
 
-    An answer goes stale, and its operator has to know. A customer's message waits for its portal for ever.
+    An answer goes stale, and its operator has to know. A customer's message waits for its portal for ever, and
+    so does an answer whose line comes back with its portal.
     """
+    until, expired = time.monotonic() + RUN_SECONDS, 0
+    while time.monotonic() < until and (count := _expire_held_heads()):
+        expired += count  # whereupon others are the heads of their lanes
+    return expired
+
+
+def _expire_held_heads() -> int:
     deadline = timezone.now() - timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
     held = (
         Delivery.objects.heads()
         .filter(
             destination=Delivery.Destination.CUSTOMER,
             created_at__lt=deadline,
+            chat__line__suspended=False,
             chat__line__portal__status=Portal.Status.ACTIVE,
+            chat__line__portal__installed_at__lt=deadline,
         )
         .due()
+        .exclude(chat__line__activated_at__gte=deadline)
         .exclude(pk__in=Delivery.objects.open().deliverable())
-        .select_related("message", "chat__line__portal")[:EXPIRED_PER_RUN]
+        .select_related("message", "chat__line__portal")[:EXPIRED_AT_ONCE]
     )
     claimed = [delivery for delivery in held if _claim(delivery)]
     for delivery in claimed:
@@ -262,10 +278,8 @@ def expire_held() -> int:
 
 
 def _has_expired(delivery: Delivery) -> bool:
-    """Whether it has been tried for long enough: the time until portal or line were mended does not count."""
-    line = delivery.chat.line
-    since = max(filter(None, (delivery.created_at, line.portal.installed_at, line.activated_at)))
-    return timezone.now() - since > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
+    """Whether it has been tried for long enough."""
+    return timezone.now() - delivery.triable_since > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
 
 
 def _gave_up() -> str:

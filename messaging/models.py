@@ -1,6 +1,6 @@
 """Chats, messages and the outbox."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import connection, models
@@ -72,6 +72,7 @@ class Message(models.Model):
     status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
     error = models.TextField(blank=True, default="")  # why it failed, or a note to the operator
     sent_at = models.DateTimeField(default=timezone.now)  # by its author, as the remote tells
+    uspacy_parts = models.PositiveSmallIntegerField(default=1, db_default=1)  # several for a very long text
     edited_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -111,9 +112,11 @@ class Attachment(models.Model):
     source = models.JSONField(default=dict)  # where the bytes are: the channel's terms, or Uspacy's url
     uspacy_file = models.JSONField(null=True, blank=True)  # Uspacy's file object, once it has the file
     error = models.TextField(blank=True, default="")  # why it could not be transferred
+    retry_at = models.DateTimeField(null=True, blank=True)  # its text went without it, but it may still follow
 
     class Meta:
         ordering = ("id",)
+        indexes = [models.Index(fields=["retry_at"], condition=Q(retry_at__isnull=False), name="attachment_retry")]
 
     def __str__(self) -> str:
         return self.name
@@ -200,6 +203,12 @@ class Delivery(models.Model):
     @property
     def to_uspacy(self) -> bool:
         return self.destination == self.Destination.USPACY
+
+    @property
+    def triable_since(self) -> datetime:
+        """Since when it could be tried: the time until portal or line were mended does not count."""
+        line = self.chat.line
+        return max(filter(None, (self.created_at, line.portal.installed_at, line.activated_at)))
 
     @property
     def waits_for(self) -> str:

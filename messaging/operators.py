@@ -1,6 +1,7 @@
 """What Uspacy tells us of its operators, applied to the chats of the portal's lines (uspacy-api.md 9.3)."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from externallines.channels import CHANNELS
@@ -12,6 +13,7 @@ from portals.models import Portal
 from portals.payload import InvalidPayload
 
 CUSTOMER = Delivery.Destination.CUSTOMER
+OVERTAKEN_FOR = timedelta(hours=1)  # as long as Amazon SNS repeats a notification (uspacy-api.md 9.1)
 
 
 def interpret(payload: Any) -> list[str]:
@@ -34,10 +36,19 @@ def interpret(payload: Any) -> list[str]:
                 raise Irrelevant("no text in the update")
             if not services.record_edit(message, written.text, towards=CUSTOMER, at=written.happened_at):
                 raise Irrelevant("nothing changed")
+        case Action.UPDATE if not _has_just_been_written(written):
+            raise Irrelevant("update of a message from before our time")
         case _:  # an update that overtook its creation is the first we hear of the message
             if services.record_outbound(chat, written) is None:
                 raise Irrelevant("known message")
     return []
+
+
+def _has_just_been_written(written: OperatorMessage) -> bool:
+    """Whether an update may have overtaken its creation. Updates also tell that an old message was read."""
+    if written.sent_at is None or written.happened_at is None:
+        return False
+    return written.happened_at - written.sent_at < OVERTAKEN_FOR
 
 
 def _delete(written: OperatorMessage, chat: Chat, message: Message | None) -> None:

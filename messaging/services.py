@@ -117,6 +117,13 @@ def record_edit(message: Message, text: str, *, towards: Delivery.Destination, a
 
 
 @transaction.atomic(savepoint=False)
+def record_late_file(message: Message) -> None:
+    """Queue a customer's message once more for Uspacy, which has it without one of its files."""
+    if not _lock_message(message).deleted_at:
+        enqueue(message, Delivery.Destination.USPACY, Delivery.Kind.EDIT)
+
+
+@transaction.atomic(savepoint=False)
 def record_deletion(message: Message, *, towards: Delivery.Destination) -> bool:
     """Mark a message as deleted by its author and queue that; False if it was already."""
     message = _lock_message(message)

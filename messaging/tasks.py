@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from messaging import announcer, delivery, topics
+from messaging import announcer, delivery, late_files, topics
 from messaging.models import Delivery, WebhookEvent
 from portals import gate
 
@@ -53,6 +53,12 @@ def sweep() -> None:
 def expire_held() -> None:
     """Every few minutes: fail operators' messages that waited too long for their line."""
     delivery.expire_held()
+
+
+@shared_task
+def fetch_late_files() -> None:
+    """Every minute: try again for files whose texts went ahead of them."""
+    late_files.fetch_due()
 
 
 @shared_task

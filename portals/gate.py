@@ -99,6 +99,11 @@ class Gate:
         with self._lock:
             return self._delay()
 
+    @property
+    def is_unwell(self) -> bool:
+        """Whether the remote has not given a good answer since the gate last shut."""
+        return self._failures > 0
+
     def _enter(self) -> Visit:
         with self._lock:
             if wait := self._delay():

@@ -232,6 +232,7 @@ class Channel(ABC):
     label: ClassVar[str]
     credential_fields: ClassVar[Sequence[CredentialField]]
     max_body: ClassVar[int] = 1024 * 1024  # bytes of one webhook call
+    is_strict: ClassVar[bool] = False  # a payload that breaks the contract is refused (422), not kept as failed
     chat_meta: ClassVar[str] = ""  # the Uspacy meta type whose value is the chat id, where there is one
 
     def __init__(self, credentials: Mapping[str, Any]) -> None:

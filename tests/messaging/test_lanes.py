@@ -240,6 +240,56 @@ def test_a_message_that_never_got_through_the_gate_fails_when_it_is_too_old(part
     assert "could not be reached" in row.error
 
 
+def test_a_message_is_not_too_old_for_a_remote_that_merely_has_no_room(partner, ann, chat, deliver, pass_time):
+    row = write(chat, "one of many")
+    grow_old(chat)
+    full = gate_for(
+        delivery.destinations.remote(Delivery.objects.select_related("chat__line__portal").get(pk=row.pk))
+    )
+    for _call in range(gate.FIRST_WINDOW):
+        full._enter()
+    deliver()
+    row.refresh_from_db()
+    assert (row.status, row.attempts) == ("open", 0)
+    pass_time()
+    deliver()
+    assert got(partner, ann) == ["one of many"]
+
+
+def test_a_line_whose_channel_is_gone_loses_nothing(partner, ann, chat, deliver, pass_time):
+    row = write(chat, "hello")
+    ExternalLine.objects.update(channel="pigeon")
+    deliver()
+    row.refresh_from_db()
+    assert (row.status, row.attempts) == ("open", 1)
+    ExternalLine.objects.update(channel="webhook")
+    pass_time()
+    deliver()
+    assert got(partner, ann) == ["hello"]
+
+
+def test_answers_to_a_line_that_comes_back_with_its_portal_do_not_expire_meanwhile(
+    world, portal, partner, ann, chat, deliver
+):
+    row = write(chat, "better late")
+    world.uspacy.uninstall(portal.domain)
+    grow_old(chat)
+    world.uspacy.install(portal.domain)
+    assert delivery.expire_held() == 0
+    Portal.objects.update(installed_at=timezone.now() - timedelta(hours=25))
+    assert delivery.expire_held() == 0  # the line is still on its way back
+    assert Delivery.objects.get(pk=row.pk).status == "open"
+
+
+def test_all_answers_of_a_lane_expire_in_one_run(chat):
+    for number in range(3):
+        write(chat, f"{number}")
+    chat.line.status, chat.line.error = "error", "The secret is wrong."
+    chat.line.save()
+    grow_old(chat)
+    assert delivery.expire_held() == 3
+
+
 def test_an_answer_fails_after_a_day_in_a_line_that_needs_attention(partner, ann, chat, deliver):
     row = write(chat, "waits")
     chat.line.status, chat.line.error = "error", "The secret is wrong."
@@ -247,7 +297,7 @@ def test_an_answer_fails_after_a_day_in_a_line_that_needs_attention(partner, ann
     assert delivery.expire_held() == 0
     deliver()
     assert Delivery.objects.get(pk=row.pk).attempts == 0
-    Delivery.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(hours=25))
+    grow_old(chat)
     assert delivery.expire_held() == 1
     row.refresh_from_db()
     assert row.status == "failed"

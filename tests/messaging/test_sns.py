@@ -233,6 +233,13 @@ def test_a_signed_text_cannot_be_cut_in_another_way(url: str) -> None:
         verify(again)
 
 
+@pytest.mark.parametrize("field", ["TopicArn", "MessageId"])
+def test_a_name_that_amazon_does_not_give_is_refused_before_it_is_looked_up(url: str, field: str) -> None:
+    body = json.dumps(notification(url, **{field: "\ud800"})).encode()
+    with pytest.raises(sns.Rejected, match="character"):
+        sns.parse(body)
+
+
 # Addresses
 
 
