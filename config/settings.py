@@ -33,6 +33,7 @@ def comma_list(text: str) -> list[str]:
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = required("SECRET_KEY")
+WEB_THREADS = env.int("WEB_THREADS", default=4)  # granian's, in each of its workers
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # Where the world reaches us

@@ -17,7 +17,7 @@ from externallines.channels import markup
 from externallines.channels.base import MediaKind, OutboundFile
 from externallines.services import get_channel
 from messaging.models import Attachment, Delivery, Message
-from portals.http import Busy, Refused, RemoteError, TooLarge
+from portals.http import DOWNLOAD_SECONDS, Busy, Refused, RemoteError, TooLarge
 from portals.services import NeedsReinstall, RenewalInProgress, get_client
 from portals.uspacy import FileObject, UspacyClient
 
@@ -63,10 +63,10 @@ def outbound_files(message: Message, still_ours: Callable[[], None]) -> list[Out
     return [_outbound_file(attachment, still_ours) for attachment in message.attachments.all()]
 
 
-def read_from_uspacy(attachment: Attachment, into: BinaryIO) -> None:
+def read_from_uspacy(attachment: Attachment, into: BinaryIO, *, timeout: float = DOWNLOAD_SECONDS) -> None:
     """Write an operator's file to `into` and remember its size and digest. Raises RemoteError."""
     client = get_client(attachment.message.chat.line.portal)
-    done = client.download_file(attachment.source["url"], into, max_bytes=_max_bytes())
+    done = client.download_file(attachment.source["url"], into, max_bytes=_max_bytes(), timeout=timeout)
     attachment.size, attachment.sha256 = done.size, done.sha256
 
 

@@ -1,6 +1,7 @@
 """Webhooks of Uspacy and of the messengers: verified, stored, acknowledged; plain views, because they are hot."""
 
 import functools
+import math
 import uuid
 from collections.abc import Callable
 from tempfile import TemporaryFile
@@ -18,12 +19,13 @@ from externallines.channels.base import Channel, InvalidSignature
 from externallines.models import ExternalLine
 from externallines.services import get_channel
 from messaging import inbox, sns, topics, transfer
-from portals.http import RemoteError
+from portals.http import Busy, RemoteError
 from portals.payload import InvalidPayload
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+FETCH_SECONDS = 25.0  # a file for a request that waits; a server that ends gives us 30
 
 
 def webhook(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -38,9 +40,7 @@ def webhook(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
             return _error(413, "too_large", "The body is too large.")
         except (OperationalError, InterfaceError) as exc:
             log.error("webhook_not_stored", path=request.path, reason=type(exc).__name__)
-            response = _error(503, "unavailable", "Not stored; send it again.")
-            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-            return response
+            return _unavailable("Not stored; send it again.", RETRY_AFTER_SECONDS)
 
     return wrapped
 
@@ -113,7 +113,10 @@ def attachment(request: HttpRequest, token: str, name: str) -> HttpResponseBase:
         raise Http404
     file = TemporaryFile()  # noqa: SIM115  FileResponse closes it
     try:
-        transfer.read_from_uspacy(found, file)
+        transfer.read_from_uspacy(found, file, timeout=FETCH_SECONDS)
+    except Busy as exc:
+        file.close()
+        return _unavailable(str(exc), exc.retry_after or RETRY_AFTER_SECONDS)
     except RemoteError as exc:
         file.close()
         return _error(502, "file_unavailable", str(exc))
@@ -125,6 +128,12 @@ def attachment(request: HttpRequest, token: str, name: str) -> HttpResponseBase:
         content_type=found.mime_type,
         headers={"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "sandbox"},
     )
+
+
+def _unavailable(message: str, retry_after: float) -> JsonResponse:
+    response = _error(503, "unavailable", message)
+    response.headers["Retry-After"] = str(math.ceil(retry_after))
+    return response
 
 
 def _error(status: int, code: str, message: str, *, field: str = "") -> JsonResponse:

@@ -64,6 +64,7 @@ USER_AGENT = "uspacy-external-lines/1"
 allow_private_networks = False
 """Lets calls reach private addresses, over plain http and on any port. Set once, from the settings."""
 
+DOWNLOAD_SECONDS = 120.0  # at most, unless told otherwise
 LONGEST_RETRY_AFTER = 24 * 3600.0
 CHUNK = 64 * 1024
 
@@ -129,7 +130,10 @@ def call(
         with _exchange(request, timeout) as response:
             body = b"".join(_chunks(response, max_bytes))
         answer = Answer(response.status, response.headers, body)
-        visit.unwell = _fault(answer.status) is ServerFault and not (expected and expected(answer))
+        fault = _fault(answer.status)
+        visit.unwell = fault is ServerFault and not (expected and expected(answer))
+        if fault is Throttled:
+            visit.throttled(retry_after(answer.headers))
     return answer
 
 
@@ -139,7 +143,7 @@ def download(
     *,
     headers: Mapping[str, str] | None = None,
     max_bytes: int,
-    timeout: float = 120.0,
+    timeout: float = DOWNLOAD_SECONDS,
     remote: str | None = None,
 ) -> Download:
     """Stream a file into `into`, and return what it was.

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 WEB_PROCESSES = 2
+WEB_THREADS = 4  # of each
 WORKER_THREADS = 16
 # Before a command: a watcher that kills the group when the other end of stdin is closed, however we ended.
 WATCHED = "exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) & exec 3<&-; "
@@ -60,6 +61,7 @@ class Stack:
             "PUBLIC_URL": self.url,
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(WEB_PROCESSES),
+            "WEB_THREADS": str(WEB_THREADS),
             "WORKER_THREADS": str(WORKER_THREADS),
             **env,
         }

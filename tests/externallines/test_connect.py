@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Thread
 
 import pytest
@@ -370,6 +370,23 @@ def test_a_change_that_uspacy_does_not_get_is_not_stored(world, uspacy, owner, s
     }
     assert owner.look(line) == line
     assert ExternalLine.objects.get().credentials["url"] == shop.hook
+    assert names(uspacy) == ["Shop"]
+
+
+def test_a_change_for_which_uspacy_has_no_room_is_to_be_made_later(portal, uspacy, owner, shop):
+    line = owner.connect(shop.hook, "Shop", secret=SECRET).json()
+    with ExitStack() as stack:
+        while (remote := gate.gate_for(portal.domain)).delay() == 0:
+            stack.enter_context(remote.admitted())
+        answer = owner.change(line, name="New shop")
+        again = owner.reconnect(line).json()
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "errors": {"text": ["The other side has no room for another call now."]},
+        "status": False,
+    }
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert (again["name"], again["error"]) == ("Shop", "The other side has no room for another call now.")
     assert names(uspacy) == ["Shop"]
 
 
