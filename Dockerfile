@@ -22,4 +22,4 @@ host = urllib.parse.urlsplit(os.environ['PUBLIC_URL']).netloc; \
 urllib.request.urlopen(urllib.request.Request(url, headers={'Host': host}), timeout=4)"]
 
 # As in the Procfile
-CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port ${PORT:-8000} --workers ${WEB_CONCURRENCY:-2} --blocking-threads 4 --respawn-failed-workers --workers-kill-timeout 30 --no-ws --no-access-log config.wsgi:application"]
+CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port ${PORT:-8000} --workers ${WEB_CONCURRENCY:-2} --blocking-threads 256 --respawn-failed-workers --workers-kill-timeout 30 --no-ws --no-access-log config.wsgi:application"]
