@@ -200,6 +200,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portals.schema.describe_errors",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "LineStatusEnum": "externallines.models.ExternalLine.Status",
         "MessageStatusEnum": "messaging.models.Message.Status",
