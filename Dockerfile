@@ -20,4 +20,4 @@ url = 'http://127.0.0.1:' + os.environ.get('PORT', '8000') + '/health/live'; \
 urllib.request.urlopen(url, timeout=4)"]
 
 # As in the Procfile
-CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port ${PORT:-8000} --workers ${WEB_CONCURRENCY:-2} --blocking-threads ${WEB_THREADS:-4} --respawn-failed-workers --workers-kill-timeout 30 --no-ws --no-access-log config.wsgi:application"]
+CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port ${PORT:-8000} --workers ${WEB_CONCURRENCY:-2} --blocking-threads 256 --respawn-failed-workers --workers-kill-timeout 30 --no-ws --no-access-log config.wsgi:application"]

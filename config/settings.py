@@ -33,7 +33,7 @@ def comma_list(text: str) -> list[str]:
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = required("SECRET_KEY")
-WEB_THREADS = env.int("WEB_THREADS", default=4)  # granian's, in each of its workers
+WEB_THREADS = env.int("WEB_THREADS", default=4)  # requests that a web process works on at a time
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # Where the world reaches us
@@ -200,6 +200,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portals.schema.describe_errors",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "LineStatusEnum": "externallines.models.ExternalLine.Status",
         "MessageStatusEnum": "messaging.models.Message.Status",
