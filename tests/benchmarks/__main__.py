@@ -24,7 +24,9 @@ def main() -> int:
             django.setup()
             from tests.benchmarks.suite import Suite  # late, as it imports models
 
-            suite = Suite(stack, remote, threads=WORKER_THREADS, rounds=arguments.rounds)
+            suite = Suite(
+                stack, remote, threads=WORKER_THREADS, rounds=arguments.rounds, renewals=arguments.renewals
+            )
             tables = suite.measure(arguments.only)
             if arguments.messages:
                 history.load(stack.database_url, arguments.messages)
@@ -45,6 +47,7 @@ def read_arguments() -> argparse.Namespace:
         "--only", choices=["webhooks", "deliveries", "latency", "renewals"], help="one of the benchmarks"
     )
     parser.add_argument("--rounds", type=int, default=3, help="how often each figure is taken (3)")
+    parser.add_argument("--renewals", type=int, default=10_000, help="how many portals get new tokens (10,000)")
     parser.add_argument("--messages", type=int, default=0, help="measure again with so many stored messages (0)")
     return parser.parse_args()
 

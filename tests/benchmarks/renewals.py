@@ -11,13 +11,12 @@ from tests.benchmarks import report
 from tests.benchmarks.report import Table, progress
 from tests.benchmarks.sink import Sink
 
-PORTALS = 10_000
 WARM_UP_PORTALS = 200
 LATENCY = 0.1  # seconds
 TIMEOUT = 600.0
 
 
-def measure(sink: Sink, threads: int, portals: int = PORTALS) -> Table:
+def measure(sink: Sink, threads: int, portals: int) -> Table:
     """Renew once, as that takes long enough; without the countdown by which the nightly run spreads its calls."""
     bound = threads / LATENCY
     sink.set_latency(LATENCY)

@@ -31,11 +31,12 @@ EVENTS = """
 class Suite:
     """What the benchmarks share: the stack, its customers, and their webhooks, each of which is sent once."""
 
-    def __init__(self, stack: Stack, sink: Sink, *, threads: int, rounds: int) -> None:
+    def __init__(self, stack: Stack, sink: Sink, *, threads: int, rounds: int, renewals: int) -> None:
         self._stack = stack
         self._sink = sink
         self._threads = threads
         self._rounds = rounds
+        self._renewals = renewals
         progress("making portals, lines and chats")
         stack.stop("worker")  # until its turn comes
         self._conversations = populate(stack.world, f"{sink.url}/hook")
@@ -58,7 +59,7 @@ class Suite:
         if only in (None, "latency"):
             tables.append(self._measure_latency())
         if only in (None, "renewals"):
-            tables.append(renewals.measure(self._sink, self._threads))
+            tables.append(renewals.measure(self._sink, self._threads, self._renewals))
         self._stack.stop("worker")
         return tables
 

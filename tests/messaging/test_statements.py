@@ -22,7 +22,8 @@ BEGIN_AND_COMMIT = 2
 
 @pytest.fixture
 def place(world: World, portal: Portal, partner: Partner, deliver) -> Conversation:
-    """A customer who is known on both sides."""
+    """A customer who is known on both sides, and whose partner reports nothing by itself."""
+    partner.auto_delivered = False
     customer = partner.add_customer("Ann")
     partner.write(customer, "Hello", wait=True)
     deliver()
