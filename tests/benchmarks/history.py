@@ -12,8 +12,8 @@ CHATS = """
     SELECT line.id, 'past-' || number, 'past-' || number, gen_random_uuid(), true, 'Customer', '', '[]',
         false, now() - random() * interval '1 year'
     FROM generate_series(1, %(chats)s::bigint) number
-    JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS lines
-        FROM externallines_externalline) line ON line.place = number %% line.lines
+    JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM externallines_externalline) line
+        ON line.place = number %% (SELECT count(*) FROM externallines_externalline)
 """
 
 # Rows of one moment are of many chats, as they come in life.
@@ -25,8 +25,8 @@ MESSAGES = """
         moment.at, moment.at
     FROM generate_series(1, %(messages)s::bigint) number
     CROSS JOIN LATERAL (SELECT now() - (%(messages)s - number) * interval '30 seconds' AS at) moment
-    JOIN (SELECT id, row_number() OVER (ORDER BY random()) - 1 AS place, count(*) OVER () AS chats
-        FROM messaging_chat) chat ON chat.place = number %% chat.chats
+    JOIN (SELECT id, row_number() OVER (ORDER BY random()) - 1 AS place FROM messaging_chat) chat
+        ON chat.place = number %% (SELECT count(*) FROM messaging_chat)
     ORDER BY number
 """
 
