@@ -54,11 +54,13 @@ else:
     REDIS_URL = required("REDIS_URL")
 
 DATABASE = env.db_url_config(DATABASE_URL)
-DATABASE["CONN_HEALTH_CHECKS"] = True
+if DATABASE["ENGINE"] == "django.db.backends.postgresql":
+    DATABASE["ENGINE"] = "config.postgres"
 DATABASE["OPTIONS"] = {
     # Opened as threads need them; a webhook would rather answer 503 than wait long.
     "pool": {"min_size": 1, "max_size": env.int("WORKER_THREADS", default=32) + 8, "timeout": 10},
     "connect_timeout": 5,
+    "prepare_threshold": 2,  # for hand-written statements (portals/rows.py): then they are parsed and planned once
     # A statement that takes longer has gone wrong; nobody waits for it.
     "options": "-c statement_timeout=30s -c lock_timeout=10s",
     **DATABASE.get("OPTIONS", {}),  # what the URL's query says, as sslmode
@@ -120,6 +122,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.ContentLengthMiddleware",
     "config.middleware.OptionalSlashMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

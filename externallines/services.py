@@ -5,6 +5,7 @@ in Uspacy, register the messenger's webhook. A failure leaves the line in `error
 owner, and `reconnect` goes on where it stopped.
 """
 
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,12 @@ from externallines.channels.base import Account, AccountProblem, Channel, Invali
 from externallines.models import ExternalLine
 from portals.http import Refused, RemoteError
 from portals.models import Portal
+from portals.rows import Columns, fetch
 from portals.services import get_client
 from portals.uspacy import DuplicateMessage, UspacyClient
+
+LINE = Columns(line=ExternalLine)
+LINE_BY_KEY = f"SELECT {LINE} FROM externallines_externalline line WHERE key = %s"  # noqa: S608  only columns
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +43,13 @@ class Profile:
     name: str
     icon: str = ""
     phone_number: str = ""
+
+
+def find_line(key: uuid.UUID) -> ExternalLine | None:
+    """Return the line that a webhook names."""
+    rows = fetch(LINE_BY_KEY, [key])
+    line: ExternalLine | None = LINE.read(rows[0])[0] if rows else None
+    return line
 
 
 def get_channel(line: ExternalLine) -> Channel:

@@ -14,13 +14,12 @@ from functools import partial
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, transaction
-from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import AccountProblem, Blocked, Receipt
 from externallines.services import report_problem
-from messaging import destinations, inbox, services
+from messaging import destinations, inbox, services, statements
 from messaging.models import Chat, Delivery, DeliveryQuerySet, Message
 from portals.gate import gate_for
 from portals.http import Busy, Refused, RemoteError
@@ -31,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=180)  # of a claim; longer than an attempt without files
 STEP_LEASE = timedelta(seconds=360)  # from one step of a long attempt to the next: a file, and a token, each twice
+FRESH_SECONDS = 10.0  # after a claim, in which nobody else can have it
 RUN_SECONDS = 20.0  # then the next chat gets the thread
 FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
 EXPIRED_AT_ONCE = 500
@@ -62,17 +62,7 @@ def drain(chat_id: int) -> float | None:
 
 def _heads(chat_id: int) -> list[Delivery]:
     """Return the heads of the lanes that wait for no person, Uspacy's first, with `due_in`."""
-    heads = (
-        Delivery.objects.open()
-        .filter(chat_id=chat_id)
-        .order_by("-destination", "id")
-        .distinct("destination")
-        .select_related("message__parent", "chat__line__portal")
-        .annotate(  # type: ignore[no-redef]  # declared in the model
-            due_in=ExpressionWrapper(F("available_at") - Now(), output_field=DurationField())
-        )
-    )
-    return [head for head in heads if not head.waits_for]
+    return [head for head in statements.heads(chat_id) if not head.waits_for]
 
 
 def _attempt(delivery: Delivery) -> bool:
@@ -87,7 +77,7 @@ def _attempt(delivery: Delivery) -> bool:
         return False
     started = time.monotonic()
     try:
-        receipt = destinations.perform(delivery, still_ours=partial(_extend, delivery))
+        receipt = destinations.perform(delivery, still_ours=partial(_keep, delivery, started))
     except ClaimLost:
         outcome = "lost"
     except Exception as exc:  # the one place that decides what a failure means
@@ -112,14 +102,15 @@ def _attempt(delivery: Delivery) -> bool:
 
 def _claim(delivery: Delivery) -> bool:
     """Take the delivery for the length of a lease, unless another worker was faster."""
-    claimed = (
-        Delivery.objects.open()
-        .due()
-        .filter(pk=delivery.pk, attempts=delivery.attempts)
-        .update(attempts=F("attempts") + 1, available_at=Now() + LEASE)
-    )
+    claimed = statements.claim(delivery, LEASE)
     delivery.attempts += 1
-    return claimed == 1
+    return claimed
+
+
+def _keep(delivery: Delivery, claimed_at: float) -> None:
+    """Renew the lease, unless the attempt has only begun and takes no long steps. Raises ClaimLost."""
+    if delivery.has_files or time.monotonic() - claimed_at > FRESH_SECONDS:
+        _extend(delivery)
 
 
 def _extend(delivery: Delivery) -> None:
@@ -157,25 +148,27 @@ def _settle_surely(settle: Callable[[], str]) -> str:
             time.sleep(0.5)
 
 
-@transaction.atomic
 def _settle_success(delivery: Delivery, receipt: Receipt | None) -> str:
-    services.lock(delivery.chat_id)
-    if not _ours(delivery).update(status=Delivery.Status.SENT, error="", settled_at=Now()):
-        return "lost"
-    delivery.error = ""
-    if delivery.kind != Delivery.Kind.MESSAGE:
-        return "sent"
-    message = delivery.message
     if receipt is not None:
-        taken = Message.objects.filter(chat=delivery.chat_id, external_id=receipt.external_id).exclude(
-            pk=message.pk
-        )
-        external_id = str(message.uspacy_id) if taken.exists() else receipt.external_id
-        Message.objects.filter(pk=message.pk).update(external_id=external_id)
-        services.record_status(message, services.STATUS_OF[receipt.status])
+        settled = _settle_taken(delivery, receipt)
+    elif delivery.kind == Delivery.Kind.MESSAGE:
+        settled = statements.settle_brought(delivery)
     else:
-        services.advance(message, Message.Status.SENT)
-    return "sent"
+        settled = statements.settle_sent(delivery)
+    if settled:
+        delivery.error = ""
+    return "sent" if settled else "lost"
+
+
+@transaction.atomic
+def _settle_taken(delivery: Delivery, receipt: Receipt) -> bool:
+    """Settle a message that a messenger took: it has a new id, and its operator is told."""
+    services.lock(delivery.chat_id)
+    if not statements.settle_sent(delivery):
+        return False
+    statements.name_message(delivery.message, receipt.external_id)
+    services.record_status(delivery.message, services.STATUS_OF[receipt.status])
+    return True
 
 
 @transaction.atomic

@@ -17,7 +17,7 @@ from django.utils import timezone
 from externallines.channels.base import Headers
 from externallines.models import ExternalLine
 from externallines.services import activate, get_channel
-from messaging import customers, operators
+from messaging import customers, operators, statements
 from messaging.models import USPACY, WebhookEvent
 from messaging.uspacy_events import Irrelevant
 from portals.payload import InvalidPayload, parse_json
@@ -81,11 +81,7 @@ def reprocess(event: WebhookEvent) -> WebhookEvent:
 def reprocess_awaiting(source: str, message_id: str) -> None:
     """Interpret again what a line's messenger told of a message before we knew it."""
     recent = timezone.now() - AWAITING_FOR
-    for event in (
-        WebhookEvent.objects.filter(source=source, awaits=message_id, received_at__gte=recent)
-        .exclude(awaits="")
-        .order_by("id")
-    ):
+    for event in statements.awaiting(source, message_id, recent):
         reprocess(event)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.contrib.postgres.indexes import GinIndex
-from django.db import connection, models
+from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -11,6 +11,7 @@ from django.utils import timezone
 from externallines.models import ExternalLine
 from portals.fields import EncryptedTextField
 from portals.models import Portal
+from portals.rows import fetch
 
 USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
 
@@ -186,6 +187,7 @@ class Delivery(models.Model):
     objects = DeliveryQuerySet.as_manager()
 
     due_in: timedelta  # where a query adds it
+    has_files = True  # its message; where a query knows better
 
     class Meta:
         ordering = ("-id",)
@@ -230,17 +232,15 @@ class WebhookEventManager(models.Manager["WebhookEvent"]):
         PostgreSQL's text takes no NUL, which JSON does not allow either: one in the payload is replaced.
         """
         event = WebhookEvent(source=source, key=key, payload=payload.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
-        with connection.cursor() as cursor:  # the ORM's ignore_conflicts does not tell whether it inserted
-            cursor.execute(
-                "INSERT INTO messaging_webhookevent"
-                " (source, key, payload, received_at, outcome, reason, error, awaits)"
-                " VALUES (%s, %s, %s, %s, %s, '', '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
-                [source, key, event.payload, event.received_at, event.outcome],
-            )
-            row = cursor.fetchone()
-        if row is None:
+        rows = fetch(  # the ORM's ignore_conflicts does not tell whether it inserted
+            "INSERT INTO messaging_webhookevent"
+            " (source, key, payload, received_at, outcome, reason, error, awaits)"
+            " VALUES (%s, %s, %s, %s, %s, '', '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
+            [source, key, event.payload, event.received_at, event.outcome],
+        )
+        if not rows:
             return None
-        event.pk = row[0]
+        [[event.pk]] = rows
         event._state.adding = False
         return event
 

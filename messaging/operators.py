@@ -6,7 +6,7 @@ from typing import Any
 
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
-from messaging import services
+from messaging import services, statements
 from messaging.models import Chat, Delivery, Message
 from messaging.uspacy_events import Action, Irrelevant, OperatorMessage, parse
 from portals.models import Portal
@@ -22,11 +22,11 @@ def interpret(payload: Any) -> list[str]:
     It brings no message of a messenger: the list it returns, as every interpreter, is empty.
     """
     written = parse(payload)
-    chat = _chat(written)
-    message = Message.objects.filter(uspacy_id=written.id, chat=chat).select_related("chat").first()
-    if message is not None and (not message.is_outbound or services.is_echo(message)):
+    chat = _lock_chat(written)
+    message, is_ours = services.find_alike(chat, written.id)
+    if message is not None and (is_ours or not message.is_outbound):
         raise Irrelevant("echo of our own message")
-    if message is None and services.is_part(chat, written.id):
+    if is_ours:
         raise Irrelevant("echo of a part of our own message")
     match written.action:
         case Action.DELETE:
@@ -58,8 +58,19 @@ def _delete(written: OperatorMessage, chat: Chat, message: Message | None) -> No
         raise Irrelevant("nothing changed")
 
 
-def _chat(written: OperatorMessage) -> Chat:
-    """Return the chat an event is about: only ever one of the portal that the event names."""
+def _lock_chat(written: OperatorMessage) -> Chat:
+    """Return the chat an event is about, locked: only ever one of the portal that the event names."""
+    if written.chat_id and written.line_id:
+        chat = statements.lock_chat_of_operator(written.domain, written.line_id, written.chat_id)
+        if chat is not None:
+            return chat
+    chat = _find_chat(written)
+    services.lock(chat.pk)
+    return chat
+
+
+def _find_chat(written: OperatorMessage) -> Chat:
+    """Return the chat of an event that does not name it plainly. Raises Irrelevant or InvalidPayload."""
     line = _line(written)
     chats = Chat.objects.select_related("line__portal").filter(line__portal__domain=written.domain)
     if line is not None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from externallines.channels.base import Contact, Media, MediaKind, MessageReceived, Progress
 from externallines.models import ExternalLine
-from messaging import announcer
+from messaging import announcer, statements
 from messaging.models import Attachment, Chat, Delivery, Message
 from messaging.uspacy_events import OperatorFile, OperatorMessage
 
@@ -45,11 +45,13 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
     A known id with another text is an edit. With `outgoing` the business wrote it elsewhere.
     """
     chat = _lock_chat(line, received)
-    if known := _find(chat, external_id=received.message_id):
+    ids = [received.message_id, received.reply_to] if received.reply_to else [received.message_id]
+    messages = statements.messages_of_messenger(chat, ids)
+    if known := messages.get(received.message_id):
         if known.is_outbound:
             return None  # the messenger tells of our own message
         return known if record_edit(known, received.text, towards=Delivery.Destination.USPACY) else None
-    message = Message.objects.create(
+    message = Message(
         chat=chat,
         external_id=received.message_id,
         uspacy_id=chosen_id(chat, received.message_id),
@@ -58,21 +60,20 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
         text=received.text,
         type=_uspacy_type(received.media),
         author_id=received.contact.id,
-        parent=_find(chat, external_id=received.reply_to) if received.reply_to else None,
+        parent=messages.get(received.reply_to),
         sent_at=received.sent_at or timezone.now(),
+        created_at=chat.last_message_at,
     )
-    _attach(message, received.media)
-    enqueue(message, Delivery.Destination.USPACY)
-    return message
+    return message if _append(message, received.media, Delivery.Destination.USPACY) else None
 
 
 @transaction.atomic(savepoint=False)
 def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
-    """Store an operator's message and queue it for the customer; None if we have it already."""
-    lock(chat.pk)
-    if _find(chat, uspacy_id=written.id):
-        return None
-    message = Message.objects.create(
+    """Store an operator's message and queue it for the customer; None if we have it already.
+
+    The caller holds the chat's lock.
+    """
+    message = Message(
         chat=chat,
         uspacy_id=written.id,
         direction=Message.Direction.OUTBOUND,
@@ -82,25 +83,23 @@ def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
         parent=_find(chat, uspacy_id=written.parent_id) if written.parent_id else None,
         sent_at=written.sent_at or timezone.now(),
     )
-    _attach(message, written.files)
-    Chat.objects.filter(pk=chat.pk).update(last_message_at=timezone.now())
-    enqueue(message, Delivery.Destination.CUSTOMER)
-    return message
+    return message if _append(message, written.files, Delivery.Destination.CUSTOMER) else None
 
 
 @transaction.atomic(savepoint=False)
 def record_deleted(chat: Chat, written: OperatorMessage) -> None:
-    """Remember an operator's message whose deletion overtook it, so that it is never sent."""
-    lock(chat.pk)
-    if not _find(chat, uspacy_id=written.id):
-        Message.objects.create(
-            chat=chat,
-            uspacy_id=written.id,
-            direction=Message.Direction.OUTBOUND,
-            status=Message.Status.FAILED,
-            error="Deleted by the operator before it was sent.",
-            deleted_at=timezone.now(),
-        )
+    """Remember an operator's message whose deletion overtook it, so that it is never sent.
+
+    The caller holds the chat's lock, and has seen that the message is not known.
+    """
+    Message.objects.create(
+        chat=chat,
+        uspacy_id=written.id,
+        direction=Message.Direction.OUTBOUND,
+        status=Message.Status.FAILED,
+        error="Deleted by the operator before it was sent.",
+        deleted_at=timezone.now(),
+    )
 
 
 @transaction.atomic(savepoint=False)
@@ -155,10 +154,7 @@ def record_note(message: Message, note: str) -> None:
 
 def advance(message: Message, status: Message.Status, *, error: str = "") -> bool:
     """Raise a message's status; False if that would be a step back."""
-    changed = Message.objects.filter(pk=message.pk, status__in=REACHED_FROM[status]).update(
-        status=status, error=error[:2000]
-    )
-    return changed == 1
+    return statements.advance(message, status, REACHED_FROM[status], error[:2000])
 
 
 @transaction.atomic(savepoint=False)
@@ -184,7 +180,7 @@ def requeue(delivery: Delivery) -> Delivery | None:
 
 def lock(chat_id: int) -> None:
     """Wait until no one else writes to the chat; the lock ends with the transaction."""
-    Chat.objects.select_for_update(no_key=True).only("pk").get(pk=chat_id)
+    statements.lock_chat(chat_id)
 
 
 def enqueue(
@@ -194,9 +190,8 @@ def enqueue(
 
     The caller holds the chat's lock, so that ids in a lane rise in the order of commits.
     """
-    delivery = Delivery.objects.create(
-        message=message, chat_id=message.chat_id, destination=destination, kind=kind
-    )
+    delivery = Delivery(message=message, chat_id=message.chat_id, destination=destination, kind=kind)
+    statements.append_delivery(delivery)
     transaction.on_commit(lambda: announcer.announce(message.chat_id))
     return delivery
 
@@ -211,13 +206,15 @@ def part_id(message: Message, number: int) -> uuid.UUID:
     return uuid.UUID(int=message.uspacy_id.int ^ (number & LAST_BYTE))
 
 
-def is_part(chat: Chat, uspacy_id: uuid.UUID) -> bool:
-    """Whether an id is that of a further part of a message of ours, which has no row of its own."""
-    alike = (uuid.UUID(int=uspacy_id.int & ~LAST_BYTE), uuid.UUID(int=uspacy_id.int | LAST_BYTE))
-    return any(
-        is_echo(message)
-        for message in Message.objects.filter(chat=chat, uspacy_id__range=alike).select_related("chat")
-    )
+def find_alike(chat: Chat, uspacy_id: uuid.UUID) -> tuple[Message | None, bool]:
+    """Return the message with an id, and whether it is, or is a further part of, one that Uspacy has from us.
+
+    Further parts have no rows of their own: their ids differ from the first one's in the last byte only.
+    """
+    first, last = uuid.UUID(int=uspacy_id.int & ~LAST_BYTE), uuid.UUID(int=uspacy_id.int | LAST_BYTE)
+    alike = statements.messages_alike(chat, first, last)
+    message = next((message for message in alike if message.uspacy_id == uspacy_id), None)
+    return message, any(is_echo(one) for one in ([message] if message else alike))
 
 
 def is_echo(message: Message) -> bool:
@@ -238,24 +235,23 @@ def find_message(line: ExternalLine, *, external_id: str = "", client_id: str = 
 
 def _lock_chat(line: ExternalLine, received: MessageReceived) -> Chat:
     """Return the customer's chat, locked, with what is known of them brought up to date."""
-    contact = received.contact
-    chat, created = Chat.objects.select_for_update(no_key=True).get_or_create(
-        line=line,
-        external_id=received.chat_id,
-        defaults={
-            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
-            **_described(contact),
-        },
+    return statements.lock_chat_of_customer(
+        line,
+        received.chat_id,
+        _described(received.contact),
+        by_customer=not received.outgoing,
+        uspacy_id=uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
+        now=timezone.now(),
     )
-    if not created:
-        changes = {name: value for name, value in _described(contact).items() if value and not received.outgoing}
-        if not received.outgoing:
-            changes["blocked"] = False  # who writes can be answered
-        for name, value in changes.items():
-            setattr(chat, name, value)
-        chat.last_message_at = timezone.now()
-        chat.save(update_fields=[*changes, "last_message_at"])
-    return chat
+
+
+def _append(message: Message, files: Sequence[Media | OperatorFile], destination: Delivery.Destination) -> bool:
+    """Store a new message under its chat's lock, and queue it; False if the chat has it already."""
+    if not statements.append_message(message, destination):
+        return False
+    _attach(message, files)
+    transaction.on_commit(lambda: announcer.announce(message.chat_id))
+    return True
 
 
 def _attach(message: Message, files: Sequence[Media | OperatorFile]) -> None:

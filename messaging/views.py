@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from externallines.channels.base import Channel, InvalidSignature
 from externallines.models import ExternalLine
-from externallines.services import get_channel
+from externallines.services import find_line, get_channel
 from messaging import inbox, sns, topics, transfer
 from portals.http import Busy, RemoteError
 from portals.payload import InvalidPayload
@@ -75,7 +75,7 @@ def uspacy_webhook(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def line_webhook(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """Take in what a line's messenger sends, or prove to it that the address is ours."""
-    line = ExternalLine.objects.select_related("portal").filter(key=key).first()
+    line = find_line(key)
     if line is None:
         return _error(404, "unknown_line", "There is no such line.")
     if line.is_closed:

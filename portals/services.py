@@ -167,7 +167,10 @@ def _record(portal: Portal, kind: PortalEvent.Kind, text: str = "", **result: An
     """Store what a renewal came to, unless the portal was installed again or uninstalled meanwhile."""
     unchanged = Portal.objects.active().filter(pk=portal.pk, installed_at=portal.installed_at)
     recorded = unchanged.update(**result) == 1
-    if recorded:
-        PortalEvent.objects.create(portal=portal, kind=kind, text=text)
-    portal.refresh_from_db()
-    return recorded
+    if not recorded:
+        portal.refresh_from_db()
+        return False
+    PortalEvent.objects.create(portal=portal, kind=kind, text=text)
+    for name, value in result.items():
+        setattr(portal, name, value)
+    return True

@@ -70,8 +70,12 @@ class Broker:
 
     def messages(self):
         messages = map(json.loads, reversed(self.client.lrange("messages", 0, -1)))
-        chats = [(json.loads(base64.b64decode(message["body"]))[0][0] - OWN, message) for message in messages]
-        return [(chat_id, message) for chat_id, message in chats if chat_id >= 0]
+        return [
+            (chat_id - OWN, message)
+            for message in messages
+            for chat_id in json.loads(base64.b64decode(message["body"]))[0]
+            if chat_id >= OWN
+        ]
 
 
 def eventually(condition, seconds=10.0):
