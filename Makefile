@@ -3,7 +3,7 @@
 PYTHON ?= python3
 UV := uv==0.13.9
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test soak check bench format clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -13,6 +13,9 @@ demo: .venv/synced ## run everything against a simulated Uspacy; ONCE=1 plays it
 
 test: .venv/synced ## run the tests; ARGS go to pytest
 	.venv/bin/python -m pytest $(ARGS)
+
+soak: .venv/synced ## break things for long: MINUTES=10 of storm, and more; ARGS go to pytest
+	SOAK_MINUTES=$(or $(MINUTES),10) .venv/bin/python -m pytest -m soak tests/e2e $(ARGS)
 
 # As in production, with throw-away values. There is no server to talk to: the database is Django's dummy.
 check: export DEBUG = 0

@@ -39,7 +39,7 @@ class Stack:
     Several may run at a time: each has ports, a database, a broker and a log folder of its own.
     """
 
-    def __init__(self, name: str, *, web_port: int = 0, **env: str) -> None:
+    def __init__(self, name: str, *, web_port: int = 0, own_servers: bool = False, **env: str) -> None:
         from config import embedded  # late, as importing it takes a while
 
         number, self._number = claim_number()
@@ -47,11 +47,15 @@ class Stack:
         self.logs = ROOT / ".local" / "log" / self.name
         self.port = free_port(web_port)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.server_url = os.environ.get("DATABASE_URL") or embedded.postgres_url()
+        root = ROOT / ".local" / "servers" / self.name if own_servers else ROOT  # own ones may be killed
+        self.postgres, self.valkey = embedded.Postgres(root), embedded.Valkey(root)
+        postgres_url, redis_url = ("", "") if own_servers else map(os.environ.get, ("DATABASE_URL", "REDIS_URL"))
+        self.server_url = postgres_url or self.postgres.use()
         self.database_url = fresh_database(self.server_url, f"stack_{self.name}")
-        self.redis_url = fresh_broker(os.environ.get("REDIS_URL") or embedded.valkey_url(), number)
+        self.redis_url = fresh_broker(redis_url or self.valkey.use(), number)
         self.commands = read_procfile()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._log_began: dict[str, int] = {}  # where in its log each process began
         self.env = {
             **os.environ,
             **development_environment(),
@@ -90,14 +94,15 @@ class Stack:
         self.start("beat")
         self.wait_until_ready()
 
-    def start(self, process: str, *, as_name: str = "") -> None:
+    def start(self, process: str, *, as_name: str = "", folder: Path = ROOT, **env: str) -> None:
         """Start a process of the Procfile, under a name of its own if there are several of a kind."""
         name = as_name or process
         with (self.logs / f"{name}.log").open("ab") as log:
+            self._log_began[name] = log.tell()
             self.processes[name] = subprocess.Popen(
                 ["/bin/sh", "-c", WATCHED + self.commands[process]],
-                cwd=ROOT,
-                env=self.env,
+                cwd=folder,
+                env={**self.env, **env},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -161,6 +166,10 @@ class Stack:
             return requests.get(f"{self.url}/health/ready", timeout=5).ok
         except requests.RequestException:
             return False
+
+    def worker_is_ready(self, name: str = "worker") -> bool:
+        """Whether the worker that was last started under this name takes work."""
+        return b" ready." in (self.logs / f"{name}.log").read_bytes()[self._log_began[name] :]
 
     def last_lines(self) -> str:
         logs = sorted(self.logs.glob("*.log"))

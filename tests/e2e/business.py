@@ -1,5 +1,6 @@
 """A business as a test plays it: a portal with the app, a messenger connected to it, customers, an operator."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,13 +88,14 @@ class Business:
 
     # Waiting
 
-    def rest(self) -> None:
+    def rest(self, patience: float = PATIENCE) -> None:
         """Wait until everything that was written has arrived, and all that follows from it."""
         while True:
-            self.world.settle(PATIENCE)
-            assert self.world.wait_for(lambda: self.waiting() == 0, PATIENCE), (
-                f"{self.waiting()} are not delivered"
-            )
+            self.world.settle(patience)
+            until = time.monotonic() + patience
+            while waiting := self.waiting():
+                assert time.monotonic() < until, f"{waiting} are not delivered"
+                time.sleep(0.05)  # not under the world's lock, which its servers need
             if self.world.settle(0) and self.waiting() == 0:  # neither has caused anything new
                 return
 

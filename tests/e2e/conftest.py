@@ -1,6 +1,7 @@
 """The product as real processes, one stack for all tests, and a new business for each."""
 
 import itertools
+import os
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
@@ -10,12 +11,16 @@ from tests.e2e.proxy import Proxy
 from tests.simulators import World
 from tests.stack import Stack
 
+MINUTES = float(os.environ.get("SOAK_MINUTES") or 0)  # 0: the short form, as a part of all tests
+Tell = Callable[[str, str], None]
+
 numbers = itertools.count(1)
+figures: list[tuple[str, str]] = []  # what the tests have measured, for the end of the run
 
 
 @pytest.fixture(scope="package")
 def _stack() -> Stack:
-    return Stack("e2e")
+    return Stack("e2e", own_servers=True)
 
 
 @pytest.fixture(scope="package")
@@ -62,6 +67,19 @@ def new_business(stack: Stack, world: World) -> Callable[..., Business]:
 @pytest.fixture
 def shop(new_business: Callable[..., Business]) -> Business:
     return new_business()
+
+
+@pytest.fixture
+def tell() -> Tell:
+    """Show a figure at the end of the run, in a sentence."""
+    return lambda of, sentence: figures.append((of, sentence))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if figures:
+        terminalreporter.section("what breaking things has shown")
+        for of, sentence in figures:
+            terminalreporter.write_line(f"{of + ':':13}{sentence}")
 
 
 @pytest.hookimpl(wrapper=True)
