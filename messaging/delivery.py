@@ -238,6 +238,14 @@ def _delay(delivery: Delivery, exc: Exception) -> float:
     return max(backoff, asked or 0.0)
 
 
+def release(deliveries: DeliveryQuerySet) -> None:
+    """Try now what would wait long for its next attempt: somebody says that the other side is well again.
+
+    What waits no longer than a lease may be in a worker's hands, and stays as it is.
+    """
+    deliveries.open().filter(available_at__gt=Now() + LEASE).update(available_at=Now())
+
+
 def expire_held() -> int:
     """Fail operators' messages that waited too long for their line to be mended; return how many.
 
