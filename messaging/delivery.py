@@ -43,7 +43,7 @@ class ClaimLost(Exception):
 
 
 def stop() -> None:
-    """Start no further attempt in this process, which has been asked to end: other workers go on."""
+    """Start no further attempt, and no further step of one, in this process: it ends, other workers go on."""
     _stopping.set()
 
 
@@ -118,7 +118,9 @@ def _claim(delivery: Delivery) -> bool:
 
 
 def _extend(delivery: Delivery) -> None:
-    """Renew the lease in the middle of an attempt. Raises ClaimLost."""
+    """Renew the lease in the middle of an attempt. Raises ClaimLost, and Busy if this process is ending."""
+    if _stopping.is_set():
+        raise Busy("The worker is ending; another one begins again.")
     if not _ours(delivery).update(available_at=Now() + LEASE):
         raise ClaimLost
 

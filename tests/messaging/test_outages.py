@@ -1,9 +1,10 @@
-"""Outages of hours and worse, on a clock that is moved on in the database."""
+"""Outages of hours and worse, on a clock that is moved on in the database; and a worker that ends."""
 
 from datetime import timedelta
 
 import pytest
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.models import ExternalLine
@@ -12,10 +13,11 @@ from messaging import delivery
 from messaging.models import Chat, Delivery
 from portals import gate
 from portals.models import Portal
+from tests.messaging.test_lanes import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-HOOK, MESSAGES = "/partner/shop/hook$", "/messenger/v1/messages$"
+HOOK, MESSAGES, MEDIA = "/partner/shop/hook$", "/messenger/v1/messages$", "/partner/shop/media/.*txt"
 TEXTS = ["one", "two", "three"]
 
 
@@ -143,3 +145,25 @@ def test_what_a_worker_may_have_in_hand_is_not_released(portal, chat, answer):
     assert delivery._claim(row)
     reconnect(chat.line)
     assert Delivery.objects.get(pk=row.pk).available_at > timezone.now() + timedelta(seconds=100)
+
+
+def test_a_worker_that_ends_begins_no_further_step_and_leaves_the_rest_to_others(
+    world, portal, partner, ann, chat, shown, deliver, monkeypatch
+):
+    world.faults.add(MEDIA, "slow", seconds=1.0)
+    partner.write(ann, "A file", [("a.txt", b"abc")], wait=True)
+    thread = in_thread(lambda: delivery.drain(chat.pk))
+    try:
+        assert world.wait_for(lambda: Delivery.objects.open().get().attempts == 1)
+        delivery.stop()
+        thread.join()
+    finally:
+        delivery._stopping.clear()
+    row = Delivery.objects.get(message__text="A file")
+    assert (row.status, row.error) == ("open", "The worker is ending; another one begins again.")
+    assert row.available_at < timezone.now() + timedelta(seconds=10)
+    assert len(world.requests.matching("/files/v1/files", "POST")) == 0
+    Delivery.objects.open().update(available_at=Now())
+    deliver()
+    assert "A file" in shown()
+    assert len(world.requests.matching("/files/v1/files", "POST")) == 1
