@@ -17,6 +17,7 @@ from typing import IO, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 import environ
+import psutil
 import psycopg
 import redis
 import requests
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 WEB_PROCESSES = 2
-WORKER_THREADS = 16
+WORKER_THREADS = 32  # the Procfile's default
 # Before a command: a watcher that kills the group when the other end of stdin is closed, however we ended.
 WATCHED = "exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) & exec 3<&-; "
 NUMBERS = range(1, 16)  # of the databases of a Redis; the first is left alone
@@ -109,17 +110,19 @@ class Stack:
                 start_new_session=True,  # a group to signal, which no Ctrl-C in a terminal reaches
             )
 
-    def run(self, process: str) -> None:
+    def run(self, process: str, *, folder: Path = ROOT) -> None:
         """Run a process of the Procfile to its end. Raises RuntimeError with its output if it fails."""
-        self._run(["/bin/sh", "-c", self.commands[process]], what=process, env=self.env)
+        self._run(["/bin/sh", "-c", self.commands[process]], what=process, folder=folder, env=self.env)
 
-    def manage(self, *arguments: str, **env: str) -> str:
+    def manage(self, *arguments: str, folder: Path = ROOT, **env: str) -> str:
         """Return what a management command prints. Raises RuntimeError with its output if it fails."""
         command = [str(ROOT / ".venv/bin/python"), "manage.py", *arguments]
-        return self._run(command, what=arguments[0], env={**self.env, **env})
+        return self._run(command, what=arguments[0], folder=folder, env={**self.env, **env})
 
-    def _run(self, command: list[str], *, what: str, env: dict[str, str]) -> str:
-        done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    def _run(self, command: list[str], *, what: str, folder: Path, env: dict[str, str]) -> str:
+        done = subprocess.run(
+            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
         if done.returncode:
             raise RuntimeError(f"{what} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -166,6 +169,11 @@ class Stack:
             return requests.get(f"{self.url}/health/ready", timeout=5).ok
         except requests.RequestException:
             return False
+
+    def web_processes(self) -> list[psutil.Process]:
+        """Return the processes that serve, without the one that started them."""
+        children = psutil.Process(self.processes["web"].pid).children()
+        return [child for child in children if "python" in "".join(child.cmdline()[:1])]
 
     def worker_is_ready(self, name: str = "worker") -> bool:
         """Whether the worker that was last started under this name takes work."""

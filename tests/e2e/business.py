@@ -9,7 +9,7 @@ import psycopg
 from tests.simulators import Customer, Message, Partner, Portal
 from tests.stack import Stack
 
-PATIENCE = 40.0  # seconds; on an idle machine everything takes a fraction
+PATIENCE = 100.0  # seconds; on an idle machine everything takes a fraction
 File = tuple[str, bytes]
 
 DELIVERIES = """

@@ -32,7 +32,7 @@ def broker(_stack: Stack) -> Proxy:
 @pytest.fixture(scope="package")
 def stack(_stack: Stack, broker: Proxy) -> Iterator[Stack]:
     _stack.env["REDIS_URL"] = broker.url
-    _stack.world.sns.retry_delay = 0.5  # seconds, instead of 20
+    _stack.world.sns.retry_delay, _stack.world.sns.retries = 0.5, 120  # a minute, as Amazon by default
     with _stack.running():
         _stack.world.sns.subscribe()
         assert _stack.world.wait_for(lambda: _stack.world.sns.confirmed, PATIENCE)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle, islice
 
-import psutil
 import pytest
 import redis
 
@@ -95,12 +94,6 @@ def away(server: Server, with_signal: signal.Signals) -> Iterator[None]:
         server.use()
 
 
-def kill_a_web_process(stack: Stack) -> None:
-    main = psutil.Process(stack.processes["web"].pid)
-    [*_, victim] = [child for child in main.children() if "granian" in " ".join(child.cmdline())]
-    victim.kill()
-
-
 def hurt(world: World, shops: list[Business]) -> int:
     """Let Uspacy and the partners fail in every way; return how many answers of partners will be lost."""
     for shop in shops:
@@ -127,7 +120,7 @@ def blow(stack: Stack, conversations: list[Conversation], killer: Killer) -> int
     until(0.15)
     lost = hurt(world, shops_of(conversations))
     until(0.25)
-    kill_a_web_process(stack)
+    random.choice(stack.web_processes()).kill()
     until(0.35)
     with away(stack.valkey, signal.SIGKILL):
         time.sleep(BROKER_AWAY)
@@ -154,7 +147,6 @@ def test_a_storm_loses_nothing_repeats_nothing_and_keeps_the_order(
 ) -> None:
     shops = [new_business() for _ in range(PORTALS)]
     conversations = converse(shops, CHATS)
-    world.sns.retry_delay, world.sns.retries = 2.0, 30  # a minute, as Amazon's default
     killer, traffic = Killer(stack, KILLS * CYCLES), Traffic(conversations, PER_SECOND, MOST)
     lost_answers, began = 0, time.monotonic()
     start_worker(stack, SKEWED_WORKER)
@@ -173,7 +165,6 @@ def test_a_storm_loses_nothing_repeats_nothing_and_keeps_the_order(
         rested = time.monotonic()
         assert [name for name, process in stack.processes.items() if process.poll() is not None] == []
     finally:
-        world.sns.retry_delay, world.sns.retries = 0.5, 3
         stack.kill(SKEWED_WORKER)
         stack.kill("second beat")
     passages = settle_account(conversations)
