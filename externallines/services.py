@@ -20,6 +20,7 @@ from django.utils import timezone
 from externallines.channels import CHANNELS
 from externallines.channels.base import Account, AccountProblem, Channel, InvalidCredentials
 from externallines.models import ExternalLine
+from externallines.signals import line_connected
 from portals.http import Refused, RemoteError
 from portals.models import Portal
 from portals.rows import Columns, fetch
@@ -231,6 +232,7 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
         newest.status = ExternalLine.Status.ACTIVE if works else ExternalLine.Status.CONNECTING
         newest.activated_at = timezone.now() if works else None
         newest.subscribed, newest.suspended, newest.error = True, False, ""
+    line_connected.send(sender=ExternalLine, line=newest)
     log.info("line_connected", line_id=line.pk, portal=line.portal.domain, channel=line.channel)
     return newest
 

@@ -44,7 +44,7 @@ class ClaimLost(Exception):
 
 
 def stop() -> None:
-    """Start no further attempt in this process, which has been asked to end: other workers go on."""
+    """Start no further attempt, and no further step of one, in this process: it ends, other workers go on."""
     _stopping.set()
 
 
@@ -114,7 +114,9 @@ def _keep(delivery: Delivery, claimed_at: float) -> None:
 
 
 def _extend(delivery: Delivery) -> None:
-    """Renew the lease in the middle of an attempt. Raises ClaimLost."""
+    """Renew the lease in the middle of an attempt. Raises ClaimLost, and Busy if this process is ending."""
+    if _stopping.is_set():
+        raise Busy("The worker is ending; another one begins again.")
     if not _ours(delivery).update(available_at=Now() + STEP_LEASE):
         raise ClaimLost
 
@@ -234,6 +236,14 @@ def _delay(delivery: Delivery, exc: Exception) -> float:
     backoff *= random.uniform(0.8, 1.2)  # noqa: S311  no secret
     asked = exc.retry_after if isinstance(exc, RemoteError) else None
     return max(backoff, asked or 0.0)
+
+
+def release(deliveries: DeliveryQuerySet) -> None:
+    """Try now what would wait long for its next attempt: somebody says that the other side is well again.
+
+    What waits no longer than a lease may be in a worker's hands, and stays as it is.
+    """
+    deliveries.open().filter(available_at__gt=Now() + LEASE).update(available_at=Now())
 
 
 def expire_held() -> int:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from messaging import announcer, delivery, late_files, topics
 from messaging.models import Delivery, WebhookEvent
-from portals import gate
+from portals import gate, http
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +22,7 @@ SWEEP_LIMIT = 2_000  # chats a run
 GRACE = timedelta(seconds=3)  # what is due for less has just been announced
 SHORT_WAIT = 30.0  # seconds; a longer wait is left to the sweep
 PRUNE_BATCH = 5_000
+ENDING_SECONDS = 20.0  # a worker that ends lets calls go on for so long: all but transfers of files end in 15
 
 
 _threads: Executor | None = None
@@ -66,8 +67,9 @@ def share_threads(*, sender: Any, **kwargs: Any) -> None:
 
 @worker_shutting_down.connect
 def stop_draining(**kwargs: Any) -> None:
-    """A worker that is asked to end finishes the calls under way, not its backlog."""
+    """A worker that is asked to end finishes the calls under way, not its backlog nor a transfer of minutes."""
     delivery.stop()
+    http.cut_off(after=ENDING_SECONDS)
 
 
 @shared_task

@@ -7,6 +7,7 @@ proxies and credentials from the environment, and redirects.
 import hashlib
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from portals.remote import (
     Unauthorized,
     Unreachable,
 )
-from portals.transport import thread
+from portals.transport import cut_all, thread
 
 __all__ = [
     "Answer",
@@ -52,6 +53,7 @@ __all__ = [
     "Unreachable",
     "call",
     "check_url",
+    "cut_off",
     "download",
     "multipart",
     "raise_for_status",
@@ -189,6 +191,13 @@ class _Remainder:
         data = self._file.read(size)
         self.len = self.len - len(data) if data else 0
         return data
+
+
+def cut_off(*, after: float) -> None:
+    """Break off, `after` seconds from now, what is still under way: the process has to end."""
+    timer = threading.Timer(after, cut_all)
+    timer.daemon = True
+    timer.start()
 
 
 def check_url(url: str) -> None:

@@ -4,7 +4,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from threading import Thread
 
 import psycopg
@@ -15,7 +14,7 @@ from messaging.transfer import URL_SALT
 from tests.e2e.business import PATIENCE, Business
 from tests.e2e.proxy import Proxy
 from tests.simulators import Customer, World, outgoing
-from tests.stack import WEB_PROCESSES, WEB_THREADS, WORKER_THREADS, Stack
+from tests.stack import WEB_PROCESSES, WEB_THREADS, Stack
 
 MESSAGES = "/messenger/v1/messages$"
 HOOK = "/hook$"
@@ -190,24 +189,6 @@ def database_away(stack: Stack) -> Iterator[None]:
             server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
-def test_hanging_portals_do_not_delay_another(new_business: Callable[..., Business], world: World) -> None:
-    """Although there are more of their chats than the worker has threads."""
-    hanging, other = [new_business() for _ in range(3)], new_business()
-    ann = a_chat(other)
-    underway = [world.faults.add("", "hang", 1000, shop.domain, seconds=5) for shop in hanging]
-    for number in range(WORKER_THREADS):
-        for shop in hanging:
-            shop.writes(shop.customer(f"Customer {number}"), "Hello")
-    world.settle(PATIENCE)
-    assert world.wait_for(lambda: sum(1000 - fault.times for fault in underway) > WORKER_THREADS / 2, PATIENCE)
-    for number, text in enumerate(TEXTS, start=1):
-        written = time.monotonic()
-        other.writes(ann, text)
-        other.answers(ann, text)
-        assert world.wait_for(partial(both_have, other, ann, number), PATIENCE)
-        assert time.monotonic() - written < 2
-
-
 def test_a_portal_whose_files_hang_does_not_stop_the_web_service(
     shop: Business, world: World, stack: Stack
 ) -> None:
@@ -238,7 +219,3 @@ def test_a_portal_whose_files_hang_does_not_stop_the_web_service(
         for thread in threads:
             thread.join()
     shop.rest()
-
-
-def both_have(shop: Business, customer: Customer, messages: int) -> bool:
-    return len(shop.in_uspacy(customer)) > messages <= len(shop.at_customer(customer))

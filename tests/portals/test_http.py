@@ -917,3 +917,29 @@ def test_a_failing_download_shuts_the_gate(serve):
         http.download(server.url, io.BytesIO(), max_bytes=9)
     with pytest.raises(http.Busy):
         http.download(server.url, io.BytesIO(), max_bytes=9)
+
+
+def test_a_process_that_has_to_end_breaks_off_what_is_under_way(serve: Callable[[Handler], Server]) -> None:
+    arrived, done = threading.Event(), threading.Event()
+
+    def hang(connection: socket.socket, head: bytes) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nthe first half")
+        arrived.set()
+        done.wait(30)
+        return False
+
+    server, failures = serve(hang), []
+
+    def fetch() -> None:
+        try:
+            http.download(server.url, io.BytesIO(), max_bytes=1000)
+        except http.Unreachable as exc:
+            failures.append(exc.code)
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    assert arrived.wait(10)
+    http.cut_off(after=0)
+    thread.join(20)
+    done.set()
+    assert failures == ["broken"]
