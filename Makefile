@@ -3,7 +3,7 @@
 PYTHON ?= python3
 UV := uv==0.13.9
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test soak check bench format clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -12,9 +12,13 @@ demo: .venv/synced ## run everything against a simulated Uspacy; ONCE=1 plays it
 	.venv/bin/python -m tests.demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(CHANNEL),--channel $(CHANNEL))
 
 test: .venv/synced ## run the tests; ARGS go to pytest
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
 
-# As in production, with throw-away values. There is no server to talk to: the database is Django's dummy.
+soak: .venv/synced ## break things for long: MINUTES=10 of storm, and more; ARGS go to pytest
+	SOAK_MINUTES=$(or $(MINUTES),10) .venv/bin/python -m pytest -m soak tests/e2e $(ARGS)
+
+# As in production, with throw-away values. There is no server to talk to: the database is Django's dummy. Only what
+# migrations come to in SQL has to be asked of a real one.
 check: export DEBUG = 0
 check: export SECRET_KEY = throw-away-secret-key-of-make-check-0123456789-abcdefghij
 check: export ALLOWED_HOSTS = lines.example.com
@@ -31,6 +35,7 @@ check: .venv/synced ## lint, types, import rules, migrations, deployment setting
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python manage.py makemigrations --check --dry-run
+	DEBUG=1 DATABASE_URL= REDIS_URL= .venv/bin/python -m tests.migrations
 	.venv/bin/python manage.py check --deploy --fail-level WARNING
 
 bench: .venv/synced ## run the benchmarks

@@ -1,9 +1,22 @@
-"""A trailing slash is optional on every path, and no path is ever redirected."""
+"""What every request passes before Django's own middleware."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import is_valid_path
+
+
+class ContentLengthMiddleware:
+    """Tell the length of an answer that is known, or the server sends it in chunks, in two packets."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not response.streaming:
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        return response
 
 
 class OptionalSlashMiddleware:

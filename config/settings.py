@@ -9,11 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
-import sentry_sdk
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 
-from config import logs
+from config import logs, reports
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -34,6 +33,7 @@ def comma_list(text: str) -> list[str]:
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = required("SECRET_KEY")
+WEB_THREADS = env.int("WEB_THREADS", default=4)  # requests that a web process works on at a time
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # Where the world reaches us
@@ -54,11 +54,13 @@ else:
     REDIS_URL = required("REDIS_URL")
 
 DATABASE = env.db_url_config(DATABASE_URL)
-DATABASE["CONN_HEALTH_CHECKS"] = True
+if DATABASE["ENGINE"] == "django.db.backends.postgresql":
+    DATABASE["ENGINE"] = "config.postgres"
 DATABASE["OPTIONS"] = {
     # Opened as threads need them; a webhook would rather answer 503 than wait long.
     "pool": {"min_size": 1, "max_size": env.int("WORKER_THREADS", default=32) + 8, "timeout": 10},
     "connect_timeout": 5,
+    "prepare_threshold": 2,  # for hand-written statements (portals/rows.py): then they are parsed and planned once
     # A statement that takes longer has gone wrong; nobody waits for it.
     "options": "-c statement_timeout=30s -c lock_timeout=10s",
     **DATABASE.get("OPTIONS", {}),  # what the URL's query says, as sslmode
@@ -127,6 +129,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.ContentLengthMiddleware",
     "config.middleware.OptionalSlashMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -207,6 +210,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portals.schema.describe_errors",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "LineStatusEnum": "externallines.models.ExternalLine.Status",
         "MessageStatusEnum": "messaging.models.Message.Status",
@@ -250,6 +257,4 @@ DJANGO_STRUCTLOG_CELERY_ENABLED = True
 LOGGING_CONFIG = "logging.config.dictConfig"
 
 if SENTRY_DSN := env.str("SENTRY_DSN", default=""):
-    sentry_sdk.init(
-        SENTRY_DSN, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
-    )
+    reports.start(SENTRY_DSN)

@@ -25,3 +25,4 @@ routes: list[URLPattern | URLResolver] = [
     path("metrics", metrics.metrics),
 ]
 urlpatterns = [*([path(f"{settings.URL_PREFIX}/", include(routes))] if settings.URL_PREFIX else []), *routes]
+handler404 = "portals.errors.not_found"

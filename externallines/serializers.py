@@ -28,6 +28,7 @@ class LineSerializer(serializers.ModelSerializer[ExternalLine]):
     """A line as its portal sees it; credentials never leave us."""
 
     id = serializers.UUIDField(source="key", read_only=True)
+    icon = serializers.CharField(read_only=True, help_text="A URL, or empty.")
     webhook_url = serializers.SerializerMethodField()
     verify_token = serializers.CharField(
         required=False, read_only=True, help_text="For Meta's App Dashboard; other channels have none."

@@ -5,6 +5,7 @@ in Uspacy, register the messenger's webhook. A failure leaves the line in `error
 owner, and `reconnect` goes on where it stopped.
 """
 
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,15 @@ from django.utils import timezone
 from externallines.channels import CHANNELS
 from externallines.channels.base import Account, AccountProblem, Channel, InvalidCredentials
 from externallines.models import ExternalLine
+from externallines.signals import line_connected
 from portals.http import Refused, RemoteError
 from portals.models import Portal
+from portals.rows import Columns, fetch
 from portals.services import get_client
 from portals.uspacy import DuplicateMessage, UspacyClient
+
+LINE = Columns(line=ExternalLine)
+LINE_BY_KEY = f"SELECT {LINE} FROM externallines_externalline line WHERE key = %s"  # noqa: S608  only columns
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +44,13 @@ class Profile:
     name: str = ""
     icon: str = ""
     phone_number: str = ""
+
+
+def find_line(key: uuid.UUID) -> ExternalLine | None:
+    """Return the line that a webhook names."""
+    rows = fetch(LINE_BY_KEY, [key])
+    line: ExternalLine | None = LINE.read(rows[0])[0] if rows else None
+    return line
 
 
 def get_channel(line: ExternalLine) -> Channel:
@@ -125,8 +138,9 @@ def unsubscribe(line: ExternalLine) -> None:
         if exc.retryable and not isinstance(exc, AccountProblem):
             raise
         log.warning("webhook_not_removed", line_id=line.pk, reason=str(exc))
-    line.subscribed = False
-    _save(line, "subscribed")
+    if not ExternalLine.objects.to_unsubscribe().filter(pk=line.pk).update(subscribed=False):
+        line.refresh_from_db()
+        get_channel(line).subscribe(webhook_url(line))  # brought back meanwhile, perhaps before our call
 
 
 def change(
@@ -227,6 +241,9 @@ def _learn(line: ExternalLine, account: Account) -> list[str]:
 
 
 def _establish(line: ExternalLine, account: Account) -> ExternalLine:
+    if line.status == ExternalLine.Status.DISABLED:
+        line.status = ExternalLine.Status.CONNECTING  # from now on no worker removes the webhook for good
+        _save(line, "status")
     try:
         line.uspacy_id = _line_in_uspacy(line)
         _save(line, "uspacy_id")
@@ -238,6 +255,7 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
         newest.status = ExternalLine.Status.ACTIVE if works else ExternalLine.Status.CONNECTING
         newest.activated_at = timezone.now() if works else None
         newest.subscribed, newest.suspended, newest.error, newest.warning = True, False, "", ""
+    line_connected.send(sender=ExternalLine, line=newest)
     log.info("line_connected", line_id=line.pk, portal=line.portal.domain, channel=line.channel)
     return newest
 
@@ -245,8 +263,9 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
 def _failed(line: ExternalLine, exc: Exception) -> ExternalLine:
     with _newest(line) as newest:
         newest.error = str(exc)
-        # A suspended line is tried again by `tend_lines`, unless that cannot help.
-        if not (newest.suspended and isinstance(exc, RemoteError) and exc.retryable):
+        # A line that worked goes on, and a suspended one is tried again by `tend_lines`, unless that cannot help.
+        works = newest.suspended or newest.status == ExternalLine.Status.ACTIVE
+        if not (works and isinstance(exc, RemoteError) and exc.retryable and not isinstance(exc, AccountProblem)):
             newest.status, newest.suspended = ExternalLine.Status.ERROR, False
     log.warning("line_not_connected", line_id=line.pk, reason=str(exc))
     return newest

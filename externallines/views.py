@@ -1,5 +1,6 @@
 """The portal-facing API: connect, see, change and disconnect lines."""
 
+import math
 from typing import Any
 
 from django.db.models import QuerySet
@@ -25,13 +26,21 @@ from externallines.serializers import (
 )
 from portals.authentication import calling_portal
 from portals.errors import Conflict
-from portals.http import RemoteError
+from portals.http import Busy, RemoteError
 
 PROFILE = ("name", "icon", "phone_number")
 
 
 class BadGateway(APIException):
     status_code = status.HTTP_502_BAD_GATEWAY
+
+
+class Unavailable(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+    def __init__(self, busy: Busy) -> None:
+        super().__init__(str(busy))
+        self.wait = math.ceil(busy.retry_after or 1)  # becomes Retry-After
 
 
 class NewestLineFirst(Pages):
@@ -99,6 +108,8 @@ class LineViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
             services.change(line, profile=profile, credentials=credentials)
         except InvalidCredentials as exc:
             raise _invalid_credentials(exc) from exc
+        except Busy as exc:
+            raise Unavailable(exc) from exc
         except RemoteError as exc:
             raise BadGateway(str(exc)) from exc
         return Response(LineSerializer(line).data)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db.models import QuerySet
 
 from externallines.models import ExternalLine
+from messaging import statements
 from messaging.models import Chat
 
 
@@ -16,13 +17,12 @@ def find(line: ExternalLine, chat_id: str) -> Chat | None:
 
 def lock_known(line: ExternalLine, chat_id: str, aliases: Sequence[str]) -> Chat | None:
     """Return the line's chat that goes by one of these ids, locked; one with this very id before all others."""
-    chats = Chat.objects.filter(line=line)
-    locked = chats.select_for_update(no_key=True)
-    if exact := locked.filter(external_id=chat_id).first():
+    if exact := statements.lock_chat_of_customer(line, chat_id):
         return exact
+    chats = Chat.objects.filter(line=line)
     named = chats.filter(external_id__in=aliases).order_by("id").first() if aliases else None
     known = named or _with_alias(chats, [chat_id, *aliases])
-    return locked.get(pk=known.pk) if known else None
+    return chats.select_for_update(no_key=True).get(pk=known.pk) if known else None
 
 
 def with_aliases(chat: Chat, ids: Sequence[str]) -> list[str]:

@@ -15,13 +15,12 @@ from typing import TypeVar
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, transaction
-from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import AccountProblem, AccountThrottled, Blocked, Doubtful, Receipt
 from externallines.services import report_problem
-from messaging import courtesies, destinations, inbox, pacing, receipts, services
+from messaging import courtesies, destinations, inbox, pacing, receipts, services, statements
 from messaging.models import Chat, Delivery, DeliveryQuerySet, Message
 from portals.gate import gate_for
 from portals.http import Busy, Refused, RemoteError
@@ -31,10 +30,12 @@ from portals.services import NeedsReinstall
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-LEASE = timedelta(seconds=180)  # longer than any step of an attempt; a long attempt renews it between steps
+LEASE = timedelta(seconds=180)  # of a claim; longer than an attempt without files
+STEP_LEASE = timedelta(seconds=360)  # from one step of a long attempt to the next: a file, and a token, each twice
+FRESH_SECONDS = 10.0  # after a claim, in which nobody else can have it
 RUN_SECONDS = 20.0  # then the next chat gets the thread
 FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
-EXPIRED_PER_RUN = 500
+EXPIRED_AT_ONCE = 500
 SETTLE_SECONDS = 600.0  # how long a result waits for a database that is away
 
 _stopping = threading.Event()
@@ -45,7 +46,7 @@ class ClaimLost(Exception):
 
 
 def stop() -> None:
-    """Start no further attempt in this process, which has been asked to end: other workers go on."""
+    """Start no further attempt, and no further step of one, in this process: it ends, other workers go on."""
     _stopping.set()
 
 
@@ -63,31 +64,23 @@ def drain(chat_id: int) -> float | None:
 
 def _heads(chat_id: int) -> list[Delivery]:
     """Return the heads of the lanes that wait for no person, Uspacy's first, with `due_in`."""
-    heads = (
-        Delivery.objects.open()
-        .filter(chat_id=chat_id)
-        .order_by("-destination", "id")
-        .distinct("destination")
-        .select_related("message__parent", "chat__line__portal")
-        .annotate(  # type: ignore[no-redef]  # declared in the model
-            due_in=ExpressionWrapper(F("available_at") - Now(), output_field=DurationField())
-        )
-    )
-    return [head for head in heads if not head.waits_for]
+    return [head for head in statements.heads(chat_id) if not head.waits_for]
 
 
 def _attempt(delivery: Delivery) -> bool:
     """Make one attempt if the remote takes calls and no one else is at it; False if nothing was done."""
-    if delay := (
-        receipts.held_for(delivery) or gate_for(destinations.remote(delivery)).delay() or pacing.delay(delivery)
-    ):
-        return _postpone(delivery, delay)
+    try:
+        gate = gate_for(destinations.remote(delivery))
+    except Exception as exc:  # a channel that is gone, credentials of another shape: a fault of ours
+        return _claim(delivery) and bool(_settle_surely(partial(_settle_failure, delivery, exc)))
+    if delay := receipts.held_for(delivery) or gate.delay() or pacing.delay(delivery):
+        return _postpone(delivery, delay, gave_up=gate.is_unwell and _has_expired(delivery))
     if not _claim(delivery):
         return False
     started = time.monotonic()
     try:
         receipt = destinations.perform(
-            delivery, still_ours=partial(_extend, delivery), record=partial(_record_part, delivery)
+            delivery, still_ours=partial(_keep, delivery, started), record=partial(_record_part, delivery)
         )
     except ClaimLost:
         outcome = "lost"
@@ -118,19 +111,22 @@ def _attempt(delivery: Delivery) -> bool:
 
 def _claim(delivery: Delivery) -> bool:
     """Take the delivery for the length of a lease, unless another worker was faster."""
-    claimed = (
-        Delivery.objects.open()
-        .due()
-        .filter(pk=delivery.pk, attempts=delivery.attempts)
-        .update(attempts=F("attempts") + 1, available_at=Now() + LEASE)
-    )
+    claimed = statements.claim(delivery, LEASE)
     delivery.attempts += 1
-    return claimed == 1
+    return claimed
+
+
+def _keep(delivery: Delivery, claimed_at: float) -> None:
+    """Renew the lease, unless the attempt has only begun and takes no long steps. Raises ClaimLost."""
+    if delivery.has_files or time.monotonic() - claimed_at > FRESH_SECONDS:
+        _extend(delivery)
 
 
 def _extend(delivery: Delivery) -> None:
-    """Renew the lease in the middle of an attempt. Raises ClaimLost."""
-    if not _ours(delivery).update(available_at=Now() + LEASE):
+    """Renew the lease in the middle of an attempt. Raises ClaimLost, and Busy if this process is ending."""
+    if _stopping.is_set():
+        raise Busy("The worker is ending; another one begins again.")
+    if not _ours(delivery).update(available_at=Now() + STEP_LEASE):
         raise ClaimLost
 
 
@@ -139,9 +135,9 @@ def _ours(delivery: Delivery) -> DeliveryQuerySet:
     return Delivery.objects.open().filter(pk=delivery.pk, attempts=delivery.attempts)
 
 
-def _postpone(delivery: Delivery, delay: float) -> bool:
-    """Come back when the gate has a place, without an attempt; but not for ever."""
-    if _has_expired(delivery):
+def _postpone(delivery: Delivery, delay: float, *, gave_up: bool) -> bool:
+    """Come back when the gate has a place, without an attempt; or fail it, where that took too long."""
+    if gave_up:
         if not _claim(delivery):
             return False
         reason = RemoteError(f"{delivery.error or 'The other side could not be reached.'} {_gave_up()}")
@@ -168,19 +164,26 @@ def _settle_surely(settle: Callable[[], T]) -> T:
             time.sleep(0.5)
 
 
-@transaction.atomic
 def _settle_success(delivery: Delivery, receipt: Receipt | None) -> str:
-    services.lock(delivery.chat_id)
-    if not _ours(delivery).update(status=Delivery.Status.SENT, error="", settled_at=Now()):
-        return "lost"
-    delivery.error = ""
-    if delivery.kind != Delivery.Kind.MESSAGE:
-        return "sent"
     if receipt is not None:
-        receipts.record_receipt(delivery.message, receipt)
+        settled = _settle_taken(delivery, receipt)
+    elif delivery.kind == Delivery.Kind.MESSAGE:
+        settled = statements.settle_brought(delivery)
     else:
-        services.advance(delivery.message, Message.Status.SENT)
-    return "sent"
+        settled = statements.settle_sent(delivery)
+    if settled:
+        delivery.error = ""
+    return "sent" if settled else "lost"
+
+
+@transaction.atomic
+def _settle_taken(delivery: Delivery, receipt: Receipt) -> bool:
+    """Settle a message that a messenger took: it has a new id, and its operator is told."""
+    services.lock(delivery.chat_id)
+    if not statements.settle_sent(delivery):
+        return False
+    receipts.record_receipt(delivery.message, receipt)
+    return True
 
 
 @transaction.atomic
@@ -189,7 +192,7 @@ def _settle_failure(delivery: Delivery, exc: Exception) -> str:
         exc = exc.final
     services.lock(delivery.chat_id)
     delivery.error = _sentence(exc)
-    if isinstance(exc, AccountProblem) and _is_held(delivery, exc):
+    if isinstance(exc, AccountProblem) and delivery.attempts > exc.tolerated:
         report_problem(delivery.chat.line, delivery.error)
     if _may_try_again(delivery, exc):
         delay = _delay(delivery, exc)
@@ -234,7 +237,7 @@ def _sentence(exc: Exception) -> str:
 def _is_held(delivery: Delivery, exc: Exception) -> bool:
     """Whether a person has to mend the portal or the line before the lane can go on."""
     if isinstance(exc, AccountProblem):
-        return delivery.attempts > exc.tolerated
+        return delivery.attempts > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
     return isinstance(exc, NeedsReinstall)
 
 
@@ -250,22 +253,41 @@ def _delay(delivery: Delivery, exc: Exception) -> float:
     return max(backoff, asked or 0.0)
 
 
+def release(deliveries: DeliveryQuerySet) -> None:
+    """Try now what would wait long for its next attempt: somebody says that the other side is well again.
+
+    What waits no longer than a lease may be in a worker's hands, and stays as it is.
+    """
+    deliveries.open().filter(available_at__gt=Now() + LEASE).update(available_at=Now())
+
+
 def expire_held() -> int:
     """Fail operators' messages that waited too long for their line to be mended; return how many.
 
-    An answer goes stale, and its operator has to know. A customer's message waits for its portal for ever.
+    An answer goes stale, and its operator has to know. A customer's message waits for its portal for ever, and
+    so does an answer whose line comes back with its portal.
     """
+    until, expired = time.monotonic() + RUN_SECONDS, 0
+    while time.monotonic() < until and (count := _expire_held_heads()):
+        expired += count  # whereupon others are the heads of their lanes
+    return expired
+
+
+def _expire_held_heads() -> int:
     deadline = timezone.now() - timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
     held = (
         Delivery.objects.heads()
         .filter(
             destination=Delivery.Destination.CUSTOMER,
             created_at__lt=deadline,
+            chat__line__suspended=False,
             chat__line__portal__status=Portal.Status.ACTIVE,
+            chat__line__portal__installed_at__lt=deadline,
         )
         .due()
+        .exclude(chat__line__activated_at__gte=deadline)
         .exclude(pk__in=Delivery.objects.open().deliverable())
-        .select_related("message", "chat__line__portal")[:EXPIRED_PER_RUN]
+        .select_related("message", "chat__line__portal")[:EXPIRED_AT_ONCE]
     )
     claimed = [delivery for delivery in held if _claim(delivery)]
     for delivery in claimed:
@@ -274,10 +296,8 @@ def expire_held() -> int:
 
 
 def _has_expired(delivery: Delivery) -> bool:
-    """Whether it has been tried for long enough: the time until portal or line were mended does not count."""
-    line = delivery.chat.line
-    since = max(filter(None, (delivery.created_at, line.portal.installed_at, line.activated_at)))
-    return timezone.now() - since > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
+    """Whether it has been tried for long enough."""
+    return timezone.now() - delivery.triable_since > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
 
 
 def _gave_up() -> str:

@@ -1,6 +1,6 @@
 """One attempt at a delivery: the calls to Uspacy or to the line's messenger."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -64,7 +64,9 @@ def _create_in_uspacy(delivery: Delivery, still_ours: Callable[[], None]) -> Non
         _create_chat(client, chat)
     notes = transfer.upload_attachments(delivery, client, still_ours)
     still_ours()
-    for number, text in enumerate(_parts(message.text, notes)):
+    parts = _parts(message.text, notes)
+    Message.objects.filter(pk=message.pk).exclude(uspacy_parts=len(parts)).update(uspacy_parts=len(parts))
+    for number, text in enumerate(parts):
         content = _uspacy_message(message, number, text)
         try:
             _create_message(client, chat, content)
@@ -125,7 +127,8 @@ def _edit_in_uspacy(delivery: Delivery) -> None:
         return  # never arrived; to send it again sends the new text
     client = get_client(delivery.chat.line.portal)
     notes = [transfer.note(attachment) for attachment in message.attachments.all() if attachment.error]
-    for number, text in enumerate(_parts(message.text, notes)):
+    parts = _parts(message.text, notes)
+    for number, text in enumerate(parts):
         content = _uspacy_message(message, number, text)
         try:
             if number:
@@ -134,13 +137,22 @@ def _edit_in_uspacy(delivery: Delivery) -> None:
         except DuplicateMessage:
             pass
         client.update_message(**content)
+    _delete_parts(client, message, range(len(parts), message.uspacy_parts))
+    Message.objects.filter(pk=message.pk).update(uspacy_parts=len(parts))
 
 
 def _delete_in_uspacy(delivery: Delivery) -> None:
-    message = delivery.message
     client = get_client(delivery.chat.line.portal)
-    for number in range(len(_parts(message.text, []))):
-        client.delete_message(str(services.part_id(message, number)))
+    _delete_parts(client, delivery.message, range(delivery.message.uspacy_parts))
+
+
+def _delete_parts(client: UspacyClient, message: Message, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        try:
+            client.delete_message(str(services.part_id(message, number)))
+        except Refused as exc:
+            if exc.code != "404":  # deleted by an attempt whose answer was lost
+                raise
 
 
 def _report_status(delivery: Delivery) -> None:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from externallines.channels.base import Headers
 from externallines.models import ExternalLine
 from externallines.services import activate, get_channel
-from messaging import customers, operators
+from messaging import customers, operators, statements
 from messaging.models import USPACY, WebhookEvent
 from messaging.uspacy_events import Irrelevant
 from portals.payload import InvalidPayload, parse_json
@@ -43,12 +43,20 @@ def receive_from_uspacy(key: str, text: str) -> bool:
 def receive_from_line(line: ExternalLine, headers: Headers, body: bytes) -> bool:
     """Take in a verified webhook call of a line's messenger; False if we have all of it already.
 
-    Raises InvalidPayload: the call breaks the messenger's contract and nothing of it is stored.
+    Raises InvalidPayload: the call breaks the messenger's contract and nothing of it is stored. Where the channel
+    is not strict, only a call that cannot be taken apart does.
     """
     new = False
-    for update in get_channel(line).split(headers, body):
+    channel, source = get_channel(line), str(line.key)
+    for update in channel.split(headers, body):
         text = json.dumps(update.payload, ensure_ascii=False)
-        new |= _receive(str(line.key), update.key, text, _interpreter(line))
+        try:
+            new |= _receive(source, update.key, text, _interpreter(line))
+        except InvalidPayload:
+            if channel.is_strict:
+                raise
+            _store_failure(source, update.key, text)
+            new = True
     if line.status == ExternalLine.Status.CONNECTING:
         activate(line)
     return new
@@ -73,11 +81,7 @@ def reprocess(event: WebhookEvent) -> WebhookEvent:
 def reprocess_awaiting(source: str, message_id: str) -> None:
     """Interpret again what a line's messenger told of a message before we knew it."""
     recent = timezone.now() - AWAITING_FOR
-    for event in (
-        WebhookEvent.objects.filter(source=source, awaits=message_id, received_at__gte=recent)
-        .exclude(awaits="")
-        .order_by("id")
-    ):
+    for event in statements.awaiting(source, message_id, recent):
         reprocess(event)
 
 

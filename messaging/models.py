@@ -1,10 +1,10 @@
 """Chats, messages and the outbox."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.db import connection, models
+from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -12,6 +12,7 @@ from django.utils import timezone
 from externallines.models import ExternalLine
 from portals.fields import EncryptedTextField
 from portals.models import Portal
+from portals.rows import fetch
 
 USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
 
@@ -85,6 +86,7 @@ class Message(models.Model):
     status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
     error = models.TextField(blank=True, default="")  # why it failed, or a note to the operator
     sent_at = models.DateTimeField(default=timezone.now)  # by its author, as the remote tells
+    uspacy_parts = models.PositiveSmallIntegerField(default=1, db_default=1)  # several for a very long text
     edited_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     thanks = models.JSONField(null=True, blank=True)  # what the messenger wants to hear once Uspacy has it
@@ -126,9 +128,11 @@ class Attachment(models.Model):
     source = models.JSONField(default=dict)  # where the bytes are: the channel's terms, or Uspacy's url
     uspacy_file = models.JSONField(null=True, blank=True)  # Uspacy's file object, once it has the file
     error = models.TextField(blank=True, default="")  # why it could not be transferred
+    retry_at = models.DateTimeField(null=True, blank=True)  # its text went without it, but it may still follow
 
     class Meta:
         ordering = ("id",)
+        indexes = [models.Index(fields=["retry_at"], condition=Q(retry_at__isnull=False), name="attachment_retry")]
 
     def __str__(self) -> str:
         return self.name
@@ -198,6 +202,7 @@ class Delivery(models.Model):
     objects = DeliveryQuerySet.as_manager()
 
     due_in: timedelta  # where a query adds it
+    has_files = True  # its message; where a query knows better
 
     class Meta:
         ordering = ("-id",)
@@ -215,6 +220,12 @@ class Delivery(models.Model):
     @property
     def to_uspacy(self) -> bool:
         return self.destination == self.Destination.USPACY
+
+    @property
+    def triable_since(self) -> datetime:
+        """Since when it could be tried: the time until portal or line were mended does not count."""
+        line = self.chat.line
+        return max(filter(None, (self.created_at, line.portal.installed_at, line.activated_at)))
 
     @property
     def waits_for(self) -> str:
@@ -236,17 +247,15 @@ class WebhookEventManager(models.Manager["WebhookEvent"]):
         PostgreSQL's text takes no NUL, which JSON does not allow either: one in the payload is replaced.
         """
         event = WebhookEvent(source=source, key=key, payload=payload.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
-        with connection.cursor() as cursor:  # the ORM's ignore_conflicts does not tell whether it inserted
-            cursor.execute(
-                "INSERT INTO messaging_webhookevent"
-                " (source, key, payload, received_at, outcome, reason, error, awaits)"
-                " VALUES (%s, %s, %s, %s, %s, '', '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
-                [source, key, event.payload, event.received_at, event.outcome],
-            )
-            row = cursor.fetchone()
-        if row is None:
+        rows = fetch(  # the ORM's ignore_conflicts does not tell whether it inserted
+            "INSERT INTO messaging_webhookevent"
+            " (source, key, payload, received_at, outcome, reason, error, awaits)"
+            " VALUES (%s, %s, %s, %s, %s, '', '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
+            [source, key, event.payload, event.received_at, event.outcome],
+        )
+        if not rows:
             return None
-        event.pk = row[0]
+        [[event.pk]] = rows
         event._state.adding = False
         return event
 

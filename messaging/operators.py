@@ -1,17 +1,19 @@
 """What Uspacy tells us of its operators, applied to the chats of the portal's lines (uspacy-api.md 9.3)."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
-from messaging import chats, services
+from messaging import chats, services, statements
 from messaging.models import Chat, Delivery, Message
 from messaging.uspacy_events import Action, Irrelevant, OperatorMessage, parse
 from portals.models import Portal
 from portals.payload import InvalidPayload
 
 CUSTOMER = Delivery.Destination.CUSTOMER
+OVERTAKEN_FOR = timedelta(hours=1)  # as long as Amazon SNS repeats a notification (uspacy-api.md 9.1)
 
 
 def interpret(payload: Any) -> list[str]:
@@ -20,11 +22,11 @@ def interpret(payload: Any) -> list[str]:
     It brings no message of a messenger: the list it returns, as every interpreter, is empty.
     """
     written = parse(payload)
-    chat = _chat(written)
-    message = Message.objects.filter(uspacy_id=written.id, chat=chat).select_related("chat").first()
-    if message is not None and (not message.is_outbound or services.is_echo(message)):
+    chat = _lock_chat(written)
+    message, is_ours = services.find_alike(chat, written.id)
+    if message is not None and (is_ours or not message.is_outbound):
         raise Irrelevant("echo of our own message")
-    if message is None and services.is_part(chat, written.id):
+    if is_ours:
         raise Irrelevant("echo of a part of our own message")
     match written.action:
         case Action.DELETE:
@@ -34,10 +36,19 @@ def interpret(payload: Any) -> list[str]:
                 raise Irrelevant("no text in the update")
             if not services.record_edit(message, written.text, towards=CUSTOMER, at=written.happened_at):
                 raise Irrelevant("nothing changed")
+        case Action.UPDATE if not _has_just_been_written(written):
+            raise Irrelevant("update of a message from before our time")
         case _:  # an update that overtook its creation is the first we hear of the message
             if services.record_outbound(chat, written) is None:
                 raise Irrelevant("known message")
     return []
+
+
+def _has_just_been_written(written: OperatorMessage) -> bool:
+    """Whether an update may have overtaken its creation. Updates also tell that an old message was read."""
+    if written.sent_at is None or written.happened_at is None:
+        return False
+    return written.happened_at - written.sent_at < OVERTAKEN_FOR
 
 
 def _delete(written: OperatorMessage, chat: Chat, message: Message | None) -> None:
@@ -47,8 +58,19 @@ def _delete(written: OperatorMessage, chat: Chat, message: Message | None) -> No
         raise Irrelevant("nothing changed")
 
 
-def _chat(written: OperatorMessage) -> Chat:
-    """Return the chat an event is about: only ever one of the portal that the event names."""
+def _lock_chat(written: OperatorMessage) -> Chat:
+    """Return the chat an event is about, locked: only ever one of the portal that the event names."""
+    if written.chat_id and written.line_id:
+        chat = statements.lock_chat_of_operator(written.domain, written.line_id, written.chat_id)
+        if chat is not None:
+            return chat
+    chat = _find_chat(written)
+    services.lock(chat.pk)
+    return chat
+
+
+def _find_chat(written: OperatorMessage) -> Chat:
+    """Return the chat of an event that does not name it plainly. Raises Irrelevant or InvalidPayload."""
     line = _line(written)
     chats = Chat.objects.select_related("line__portal").filter(line__portal__domain=written.domain)
     if line is not None:

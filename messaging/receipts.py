@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import Receipt
-from messaging import announcer, services
+from messaging import announcer, services, statements
 from messaging.models import Chat, Delivery, Message
 
 
@@ -28,8 +28,9 @@ def record_part(delivery: Delivery, part_id: str, *, still_ours: Callable[[], No
 
 def record_receipt(message: Message, receipt: Receipt) -> None:
     """Store what the messenger said of a message it took; the caller holds the chat's lock."""
-    external_id = receipt.external_id if _drop_echo(message, receipt.external_id) else str(message.uspacy_id)
-    Message.objects.filter(pk=message.pk).update(external_id=external_id)
+    statements.name_message(message, receipt.external_id)
+    if message.external_id != receipt.external_id and _drop_echo(message, receipt.external_id):
+        statements.name_message(message, receipt.external_id)
     is_news = services.record_status(message, services.STATUS_OF[receipt.status], error=receipt.note)
     if receipt.note and not is_news:
         services.record_note(message, receipt.note)

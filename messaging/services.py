@@ -8,18 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Case, F, TextField, Value, When
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import Contact, Media, MediaKind, MessageReceived, Progress
 from externallines.models import ExternalLine
-from messaging import announcer, chats, parts
+from messaging import announcer, chats, parts, statements
 from messaging.models import Attachment, Chat, Delivery, Message
 from messaging.uspacy_events import OperatorFile, OperatorMessage
 
 LAST_BYTE = 0xFF
-ECHO_SECONDS = 5.0  # how long the messenger may take to answer after it has shown us what we sent
+ECHO_WAIT = timedelta(seconds=5)  # how long the messenger may take to answer after it has shown us what we sent
 NAMESPACE = uuid.UUID("6f2f7a52-5a43-4a8e-9e0c-0d4b7d1f5c11")  # of the ids we choose in Uspacy; never changes
 STATUS_OF = {
     Progress.SENT: Message.Status.SENT,
@@ -50,11 +48,13 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
     chat = _lock_chat(line, received)
     if received.outgoing and _is_ours(chat, received):
         return None
-    if known := _find(chat, external_id=received.message_id):
+    ids = [received.message_id, received.reply_to] if received.reply_to else [received.message_id]
+    messages = statements.messages_of_messenger(chat, ids)
+    if known := messages.get(received.message_id):
         if known.is_outbound:
             return None  # the messenger tells of our own message
         return known if record_edit(known, received.text, towards=Delivery.Destination.USPACY) else None
-    message = Message.objects.create(
+    message = Message(
         chat=chat,
         external_id=received.message_id,
         uspacy_id=chosen_id(chat, received.message_id),
@@ -63,24 +63,24 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
         text=received.text,
         type=_uspacy_type(received.media),
         author_id=received.contact.id,
-        parent=parts.find(Message.objects.filter(chat=chat), received.reply_to) if received.reply_to else None,
+        parent=messages.get(received.reply_to) or _part(chat, received.reply_to),
         sent_at=received.sent_at or timezone.now(),
         thanks=received.thanks,
     )
-    _attach(message, received.media)
-    delivery = enqueue(message, Delivery.Destination.USPACY)
-    if received.outgoing and parts.is_being_sent(chat.pk):  # it may be that very message: `receipts`
-        Delivery.objects.filter(pk=delivery.pk).update(available_at=Now() + timedelta(seconds=ECHO_SECONDS))
-    return message
+    # What the business wrote elsewhere may be what we are sending right now: `receipts`.
+    wait = ECHO_WAIT if received.outgoing and parts.is_being_sent(chat.pk) else timedelta(0)
+    wrote_at = None if received.outgoing else min(message.sent_at, message.created_at)
+    towards = Delivery.Destination.USPACY
+    return message if _append(message, received.media, towards, wait=wait, customer_wrote_at=wrote_at) else None
 
 
 @transaction.atomic(savepoint=False)
 def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
-    """Store an operator's message and queue it for the customer; None if we have it already."""
-    lock(chat.pk)
-    if _find(chat, uspacy_id=written.id):
-        return None
-    message = Message.objects.create(
+    """Store an operator's message and queue it for the customer; None if we have it already.
+
+    The caller holds the chat's lock.
+    """
+    message = Message(
         chat=chat,
         uspacy_id=written.id,
         direction=Message.Direction.OUTBOUND,
@@ -90,25 +90,23 @@ def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
         parent=_find(chat, uspacy_id=written.parent_id) if written.parent_id else None,
         sent_at=written.sent_at or timezone.now(),
     )
-    _attach(message, written.files)
-    Chat.objects.filter(pk=chat.pk).update(last_message_at=timezone.now())
-    enqueue(message, Delivery.Destination.CUSTOMER)
-    return message
+    return message if _append(message, written.files, Delivery.Destination.CUSTOMER) else None
 
 
 @transaction.atomic(savepoint=False)
 def record_deleted(chat: Chat, written: OperatorMessage) -> None:
-    """Remember an operator's message whose deletion overtook it, so that it is never sent."""
-    lock(chat.pk)
-    if not _find(chat, uspacy_id=written.id):
-        Message.objects.create(
-            chat=chat,
-            uspacy_id=written.id,
-            direction=Message.Direction.OUTBOUND,
-            status=Message.Status.FAILED,
-            error="Deleted by the operator before it was sent.",
-            deleted_at=timezone.now(),
-        )
+    """Remember an operator's message whose deletion overtook it, so that it is never sent.
+
+    The caller holds the chat's lock, and has seen that the message is not known.
+    """
+    Message.objects.create(
+        chat=chat,
+        uspacy_id=written.id,
+        direction=Message.Direction.OUTBOUND,
+        status=Message.Status.FAILED,
+        error="Deleted by the operator before it was sent.",
+        deleted_at=timezone.now(),
+    )
 
 
 @transaction.atomic(savepoint=False)
@@ -122,6 +120,13 @@ def record_edit(message: Message, text: str, *, towards: Delivery.Destination, a
     message.save(update_fields=["text", "edited_at"])
     enqueue(message, towards, Delivery.Kind.EDIT)
     return True
+
+
+@transaction.atomic(savepoint=False)
+def record_late_file(message: Message) -> None:
+    """Queue a customer's message once more for Uspacy, which has it without one of its files."""
+    if not _lock_message(message).deleted_at:
+        enqueue(message, Delivery.Destination.USPACY, Delivery.Kind.EDIT)
 
 
 @transaction.atomic(savepoint=False)
@@ -156,11 +161,7 @@ def record_note(message: Message, note: str) -> None:
 
 def advance(message: Message, status: Message.Status, *, error: str = "") -> bool:
     """Raise a message's status; False if that would be a step back. A note stays, the reason of a failure goes."""
-    kept = Case(When(status=Message.Status.FAILED, then=Value("", TextField())), default=F("error"))
-    changed = Message.objects.filter(pk=message.pk, status__in=REACHED_FROM[status]).update(
-        status=status, error=error[:2000] or kept
-    )
-    return changed == 1
+    return statements.advance(message, status, REACHED_FROM[status], error[:2000])
 
 
 @transaction.atomic(savepoint=False)
@@ -188,7 +189,7 @@ def requeue(delivery: Delivery) -> Delivery | None:
 
 def lock(chat_id: int) -> None:
     """Wait until no one else writes to the chat; the lock ends with the transaction."""
-    Chat.objects.select_for_update(no_key=True).only("pk").get(pk=chat_id)
+    statements.lock_chat(chat_id)
 
 
 def enqueue(
@@ -198,9 +199,8 @@ def enqueue(
 
     The caller holds the chat's lock, so that ids in a lane rise in the order of commits.
     """
-    delivery = Delivery.objects.create(
-        message=message, chat_id=message.chat_id, destination=destination, kind=kind
-    )
+    delivery = Delivery(message=message, chat_id=message.chat_id, destination=destination, kind=kind)
+    statements.append_delivery(delivery)
     transaction.on_commit(lambda: announcer.announce(message.chat_id))
     return delivery
 
@@ -215,13 +215,15 @@ def part_id(message: Message, number: int) -> uuid.UUID:
     return uuid.UUID(int=message.uspacy_id.int ^ (number & LAST_BYTE))
 
 
-def is_part(chat: Chat, uspacy_id: uuid.UUID) -> bool:
-    """Whether an id is that of a further part of a message of ours, which has no row of its own."""
-    alike = (uuid.UUID(int=uspacy_id.int & ~LAST_BYTE), uuid.UUID(int=uspacy_id.int | LAST_BYTE))
-    return any(
-        is_echo(message)
-        for message in Message.objects.filter(chat=chat, uspacy_id__range=alike).select_related("chat")
-    )
+def find_alike(chat: Chat, uspacy_id: uuid.UUID) -> tuple[Message | None, bool]:
+    """Return the message with an id, and whether it is, or is a further part of, one that Uspacy has from us.
+
+    Further parts have no rows of their own: their ids differ from the first one's in the last byte only.
+    """
+    first, last = uuid.UUID(int=uspacy_id.int & ~LAST_BYTE), uuid.UUID(int=uspacy_id.int | LAST_BYTE)
+    alike = statements.messages_alike(chat, first, last)
+    message = next((message for message in alike if message.uspacy_id == uspacy_id), None)
+    return message, any(is_echo(one) for one in ([message] if message else alike))
 
 
 def is_echo(message: Message) -> bool:
@@ -242,31 +244,50 @@ def find_message(line: ExternalLine, *, external_id: str = "", client_id: str = 
 
 def _lock_chat(line: ExternalLine, received: MessageReceived) -> Chat:
     """Return the customer's chat, locked, with what is known of them brought up to date."""
-    contact, written_at = received.contact, min(received.sent_at or timezone.now(), timezone.now())
-    chat, created = chats.lock_known(line, received.chat_id, received.aliases), False
-    if chat is None:
-        chat, created = Chat.objects.select_for_update(no_key=True).get_or_create(
-            line=line,
-            external_id=received.chat_id,
-            defaults={
-                "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
-                "aliases": [alias for alias in dict.fromkeys(received.aliases) if alias != received.chat_id],
-                "customer_wrote_at": None if received.outgoing else written_at,
-                **_described(contact),
-            },
-        )
-    if not created:
-        changes = {name: value for name, value in _described(contact).items() if value and not received.outgoing}
-        if not received.outgoing:
-            changes["blocked"] = False  # who writes can be answered
-            changes["customer_wrote_at"] = max(written_at, chat.customer_wrote_at or written_at)
-        if (aliases := chats.with_aliases(chat, [received.chat_id, *received.aliases])) != chat.aliases:
-            changes["aliases"] = aliases
-        for name, value in changes.items():
-            setattr(chat, name, value)
-        chat.last_message_at = timezone.now()
-        chat.save(update_fields=[*changes, "last_message_at"])
+    contact = received.contact
+    known = chats.lock_known(line, received.chat_id, received.aliases)
+    if known is not None:
+        _bring_up_to_date(known, received)
+        return known
+    chat, _created = Chat.objects.select_for_update(no_key=True).get_or_create(
+        line=line,
+        external_id=received.chat_id,
+        defaults={
+            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
+            "aliases": [alias for alias in dict.fromkeys(received.aliases) if alias != received.chat_id],
+            **_described(contact),
+        },
+    )
     return chat
+
+
+def _bring_up_to_date(chat: Chat, received: MessageReceived) -> None:
+    """Store what is news of a chat. Of its customer only their own messages tell; who writes can be answered."""
+    told: dict[str, object] = {"aliases": chats.with_aliases(chat, [received.chat_id, *received.aliases])}
+    if not received.outgoing:
+        told |= {name: value for name, value in _described(received.contact).items() if value}
+        told["blocked"] = False
+    news = {name: value for name, value in told.items() if value != getattr(chat, name)}
+    if news:
+        Chat.objects.filter(pk=chat.pk).update(**news)
+        for name, value in news.items():
+            setattr(chat, name, value)
+
+
+def _append(
+    message: Message,
+    files: Sequence[Media | OperatorFile],
+    destination: Delivery.Destination,
+    *,
+    wait: timedelta = timedelta(0),
+    customer_wrote_at: datetime | None = None,
+) -> bool:
+    """Store a new message under its chat's lock, and queue it; False if the chat has it already."""
+    if not statements.append_message(message, destination, wait=wait, customer_wrote_at=customer_wrote_at):
+        return False
+    _attach(message, files)
+    transaction.on_commit(lambda: announcer.announce(message.chat_id))
+    return True
 
 
 def _is_ours(chat: Chat, received: MessageReceived) -> bool:
@@ -309,6 +330,11 @@ def _lock_message(message: Message) -> Message:
     """Return the newest state of a message, under its chat's lock."""
     lock(message.chat_id)
     return Message.objects.get(pk=message.pk)
+
+
+def _part(chat: Chat, external_id: str) -> Message | None:
+    """Return the message of which a messenger quotes one of several parts."""
+    return parts.find(Message.objects.filter(chat=chat), external_id) if external_id else None
 
 
 def _find(chat: Chat, **ids: object) -> Message | None:

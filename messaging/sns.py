@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from django.conf import settings
 
 from portals import http
-from portals.payload import InvalidPayload, Payload
+from portals.payload import InvalidPayload, Payload, storable
 
 MAX_BODY = 1024 * 1024  # bytes; Amazon's own limit is 256 KiB, unless large payloads are on
 MAX_CERTIFICATE = 64 * 1024  # bytes
@@ -93,8 +93,8 @@ def parse(body: bytes) -> Envelope:
     except (ValueError, RecursionError) as exc:
         raise Rejected("The body is not JSON, or its Timestamp no time.") from exc
     names = [parsed.fields.get(name, "") for name in SIGNED[kind] if name != "Message"]
-    if any("\x00" in value for value in names):
-        raise Rejected("The envelope has a NUL where none belongs.")
+    if any(storable(value) != value for value in names):
+        raise Rejected("The envelope has a character where none belongs.")
     if any("\n" in value for value in names):
         # What was signed is one text, a line for each name and value: with line breaks in one value only, it
         # can be cut in one way only, and nobody can send it again with another MessageId.

@@ -1,5 +1,6 @@
 """Wake-ups of the worker. Losing one, or running it twice, changes nothing: all state is in rows."""
 
+from concurrent.futures import Executor
 from datetime import timedelta
 from typing import Any
 
@@ -7,12 +8,13 @@ import structlog
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
+from django.db import close_old_connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from messaging import announcer, delivery, topics
+from messaging import announcer, delivery, late_files, topics
 from messaging.models import Delivery, WebhookEvent
-from portals import gate
+from portals import gate, http
 
 log = structlog.get_logger(__name__)
 
@@ -20,26 +22,54 @@ SWEEP_LIMIT = 2_000  # chats a run
 GRACE = timedelta(seconds=3)  # what is due for less has just been announced
 SHORT_WAIT = 30.0  # seconds; a longer wait is left to the sweep
 PRUNE_BATCH = 5_000
+ENDING_SECONDS = 20.0  # a worker that ends lets calls go on for so long: all but transfers of files end in 15
+
+
+_threads: Executor | None = None
+"""The worker's own pool, where it has threads."""
 
 
 @shared_task
-def drain_chat(chat_id: int) -> None:
+def drain_chat(*chat_ids: int) -> None:
+    """Deliver what is due in some chats; each gets a thread of its own, for one that hangs delays no other."""
+    if _threads is None or len(chat_ids) == 1:
+        for chat_id in chat_ids:
+            _drain(chat_id)
+    else:
+        for chat_id in chat_ids:
+            _threads.submit(_drain_apart, chat_id)
+
+
+def _drain(chat_id: int) -> None:
     """Deliver what is due in one chat; come back soon if more is due soon."""
     wait = delivery.drain(chat_id)
     if wait is not None and wait < SHORT_WAIT:
         announcer.announce(chat_id, delay=wait)
 
 
+def _drain_apart(chat_id: int) -> None:
+    """Drain a chat outside of a Celery task, which would log what it raises, and return its connection."""
+    try:
+        _drain(chat_id)
+    except Exception as exc:  # the sweep announces the chat again
+        log.error("chat_not_drained", chat_id=chat_id, exc_info=exc)
+    finally:
+        close_old_connections()
+
+
 @worker_ready.connect
 def share_threads(*, sender: Any, **kwargs: Any) -> None:
-    """Tell the gates how many threads there are to share."""
+    """Take the worker's threads for chats, and tell the gates how many there are to share."""
+    global _threads
+    _threads = getattr(sender.pool, "executor", None)
     gate.threads = sender.pool.limit
 
 
 @worker_shutting_down.connect
 def stop_draining(**kwargs: Any) -> None:
-    """A worker that is asked to end finishes the calls under way, not its backlog."""
+    """A worker that is asked to end finishes the calls under way, not its backlog nor a transfer of minutes."""
     delivery.stop()
+    http.cut_off(after=ENDING_SECONDS)
 
 
 @shared_task
@@ -53,6 +83,12 @@ def sweep() -> None:
 def expire_held() -> None:
     """Every few minutes: fail operators' messages that waited too long for their line."""
     delivery.expire_held()
+
+
+@shared_task
+def fetch_late_files() -> None:
+    """Every minute: try again for files whose texts went ahead of them."""
+    late_files.fetch_due()
 
 
 @shared_task

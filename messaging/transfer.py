@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from tempfile import TemporaryFile
 from typing import BinaryIO
@@ -9,15 +10,19 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core import signing
+from django.utils import timezone
 
+from externallines.channels import markup
 from externallines.channels.base import MediaKind, OutboundFile
 from externallines.services import get_channel
 from messaging.models import Attachment, Delivery, Message
-from portals.http import Busy, Refused, RemoteError, TooLarge
+from portals.http import DOWNLOAD_SECONDS, Busy, Refused, RemoteError, TooLarge
 from portals.services import NeedsReinstall, RenewalInProgress, get_client
 from portals.uspacy import FileObject, UspacyClient
 
-FILE_ATTEMPTS = 5  # of a delivery; then its text goes without the file that cannot be had
+FILE_ATTEMPTS = 5  # of a delivery; then the text goes ahead of a file that cannot be had (messaging.late_files)
+FILE_STATE = ["uspacy_file", "size", "mime_type", "error", "retry_at"]
+LATE_FILE_PAUSE = timedelta(minutes=1)
 URL_SALT = "attachment"
 URL_DAYS = 7  # channels.md 5 asks for at least three
 
@@ -28,27 +33,28 @@ def upload_attachments(delivery: Delivery, client: UspacyClient, still_ours: Cal
     Raises RemoteError while another attempt may still bring them.
     """
     attachments = list(delivery.message.attachments.all())
-    missing = [attachment for attachment in attachments if attachment.uspacy_file is None]
+    missing = [attachment for attachment in attachments if not attachment.uspacy_file and not attachment.retry_at]
     for attachment in missing:
         still_ours()
         attachment.error = ""
         try:
             if delivery.attempts > 1:
-                attachment.uspacy_file = _uploaded_before(client, attachment, attachments)
+                attachment.uspacy_file = uploaded_before(client, attachment, attachments)
             if attachment.uspacy_file is None:
-                _upload(client, delivery, attachment, still_ours)
+                upload(client, attachment, still_ours)
         except (Busy, RenewalInProgress, NeedsReinstall):
             raise  # says nothing of the file
         except RemoteError as exc:
             if exc.retryable and delivery.attempts < FILE_ATTEMPTS:
                 raise
             attachment.error = str(exc)
-        attachment.save(update_fields=["uspacy_file", "size", "mime_type", "error"])
+            attachment.retry_at = timezone.now() + LATE_FILE_PAUSE if exc.retryable else None
+        attachment.save(update_fields=FILE_STATE)
     return [note(attachment) for attachment in attachments if attachment.uspacy_file is None]
 
 
 def note(attachment: Attachment) -> str:
-    return f"[The file “{attachment.name}” could not be transferred: {attachment.error}]"
+    return f"[The file “{markup.escape(attachment.name)}” could not be transferred: {attachment.error}]"
 
 
 def outbound_files(message: Message, still_ours: Callable[[], None]) -> list[OutboundFile]:
@@ -56,10 +62,10 @@ def outbound_files(message: Message, still_ours: Callable[[], None]) -> list[Out
     return [_outbound_file(attachment, still_ours) for attachment in message.attachments.all()]
 
 
-def read_from_uspacy(attachment: Attachment, into: BinaryIO) -> None:
+def read_from_uspacy(attachment: Attachment, into: BinaryIO, *, timeout: float = DOWNLOAD_SECONDS) -> None:
     """Write an operator's file to `into` and remember its size and digest. Raises RemoteError."""
     client = get_client(attachment.message.chat.line.portal)
-    done = client.download_file(attachment.source["url"], into, max_bytes=_max_bytes())
+    done = client.download_file(attachment.source["url"], into, max_bytes=_max_bytes(), timeout=timeout)
     attachment.size, attachment.sha256 = done.size, done.sha256
 
 
@@ -77,12 +83,11 @@ def attachment_of_url(token: str) -> Attachment | None:
     return Attachment.objects.select_related("message__chat__line__portal").filter(pk=pk).first()
 
 
-def _upload(
-    client: UspacyClient, delivery: Delivery, attachment: Attachment, still_ours: Callable[[], None]
-) -> None:
+def upload(client: UspacyClient, attachment: Attachment, still_ours: Callable[[], None] = lambda: None) -> None:
+    """Bring a customer's file from its messenger into Uspacy. Raises RemoteError."""
     if attachment.size is not None and attachment.size > _max_bytes():
         raise TooLarge(f"it is larger than {settings.MAX_ATTACHMENT_MB} MB.")
-    channel = get_channel(delivery.chat.line)
+    channel = get_channel(attachment.message.chat.line)
     with TemporaryFile() as file:
         try:
             mime_type = channel.download(attachment.source, file, _max_bytes())
@@ -93,11 +98,11 @@ def _upload(
         file.seek(0)
         still_ours()
         attachment.uspacy_file = client.upload_file(
-            str(delivery.message.uspacy_id), attachment.name, attachment.mime_type, file
+            str(attachment.message.uspacy_id), attachment.name, attachment.mime_type, file
         )
 
 
-def _uploaded_before(
+def uploaded_before(
     client: UspacyClient, attachment: Attachment, attachments: Sequence[Attachment]
 ) -> FileObject | None:
     """Return the file that an earlier attempt uploaded without hearing of it, by its name (uspacy-api.md 10)."""

@@ -1,6 +1,7 @@
 """Webhooks of Uspacy and of the messengers: verified, stored, acknowledged; plain views, because they are hot."""
 
 import functools
+import math
 import uuid
 from collections.abc import Callable
 from tempfile import TemporaryFile
@@ -16,14 +17,15 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from externallines.channels.base import Channel, InvalidSignature
 from externallines.models import ExternalLine
-from externallines.services import get_channel
+from externallines.services import find_line, get_channel
 from messaging import inbox, pictures, sns, topics, transfer
-from portals.http import RemoteError
+from portals.http import Busy, RemoteError
 from portals.payload import InvalidPayload
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+FETCH_SECONDS = 25.0  # a file for a request that waits; a server that ends gives us 30
 SANDBOXED = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "sandbox"}
 
 
@@ -39,9 +41,7 @@ def webhook(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
             return _error(413, "too_large", "The body is too large.")
         except (OperationalError, InterfaceError) as exc:
             log.error("webhook_not_stored", path=request.path, reason=type(exc).__name__)
-            response = _error(503, "unavailable", "Not stored; send it again.")
-            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-            return response
+            return _unavailable("Not stored; send it again.", RETRY_AFTER_SECONDS)
 
     return wrapped
 
@@ -76,7 +76,7 @@ def uspacy_webhook(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def line_webhook(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """Take in what a line's messenger sends, or prove to it that the address is ours."""
-    line = ExternalLine.objects.select_related("portal").filter(key=key).first()
+    line = find_line(key)
     if line is None:
         return _error(404, "unknown_line", "There is no such line.")
     if line.is_closed:
@@ -116,7 +116,10 @@ def attachment(request: HttpRequest, token: str, name: str) -> HttpResponseBase:
         raise Http404
     file = TemporaryFile()  # noqa: SIM115  FileResponse closes it
     try:
-        transfer.read_from_uspacy(found, file)
+        transfer.read_from_uspacy(found, file, timeout=FETCH_SECONDS)
+    except Busy as exc:
+        file.close()
+        return _unavailable(str(exc), exc.retry_after or RETRY_AFTER_SECONDS)
     except RemoteError as exc:
         file.close()
         return _error(502, "file_unavailable", str(exc))
@@ -139,9 +142,17 @@ def picture(request: HttpRequest, token: str) -> HttpResponseBase:
         raise Http404
     try:
         file, mime_type = pictures.fetch(chat)
+    except Busy as exc:
+        return _unavailable(str(exc), exc.retry_after or RETRY_AFTER_SECONDS)
     except RemoteError as exc:
         return _error(502, "picture_unavailable", str(exc))
     return FileResponse(file, content_type=mime_type, headers=SANDBOXED)
+
+
+def _unavailable(message: str, retry_after: float) -> JsonResponse:
+    response = _error(503, "unavailable", message)
+    response.headers["Retry-After"] = str(math.ceil(retry_after))
+    return response
 
 
 def _error(status: int, code: str, message: str, *, field: str = "") -> JsonResponse:

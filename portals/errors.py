@@ -6,6 +6,8 @@
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import page_not_found
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
@@ -44,3 +46,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
             errors = {"text": other}
     response.data = error_body(errors)
     return response
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer in the same shape for a path of the API that there is not, such as one with a malformed id."""
+    if "/api/" not in request.path:
+        return page_not_found(request, exception)
+    return JsonResponse(error_body({"text": ["Not found."]}), status=404)

@@ -10,6 +10,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db.models import Lookup, TextField
 
+SECRETS_REMEMBERED = 4096
+
+
+@functools.lru_cache(maxsize=SECRETS_REMEMBERED)
+def _decrypt(ciphertext: str) -> str:
+    """Return what was encrypted. It is remembered: every message passes its portal's and its line's secrets."""
+    return _cipher().decrypt(ciphertext.encode()).decode()
+
 
 @functools.cache
 def _cipher() -> MultiFernet:
@@ -20,6 +28,7 @@ def _cipher() -> MultiFernet:
 def _forget_cipher(*, setting: str, **kwargs: Any) -> None:
     if setting == "FIELD_ENCRYPTION_KEYS":
         _cipher.cache_clear()
+        _decrypt.cache_clear()
 
 
 setting_changed.connect(_forget_cipher)
@@ -40,7 +49,7 @@ class EncryptedTextField(TextField):
         if not value:
             return value
         try:
-            return _cipher().decrypt(value.encode()).decode()
+            return _decrypt(value)
         except InvalidToken:
             raise ImproperlyConfigured(
                 "FIELD_ENCRYPTION_KEYS lacks the key that encrypted a stored secret; add the old key to its end"

@@ -7,7 +7,10 @@ Who is not admitted learns so at once, together with a time of its own to come b
 waiting lanes return one after the other and not all together.
 
 A window may be wide, and a remote may go dark at its widest: so none ever has more calls in flight than there
-are threads left for the others.
+are threads left for the others. Many may be dark at a time: so those known to be unwell share a quarter of the
+threads, and the well ones always have the rest.
+
+A remote that says it is asked too much (429) is well: its gate only stays shut for as long as it asks.
 
 State is kept per process: it protects this process's threads, and needs no network to do so.
 """
@@ -19,8 +22,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from portals.remote import Busy, ServerFault, Unreachable
+from portals.remote import Busy, ServerFault, Throttled, Unreachable
 
 FIRST_WINDOW, LEAST_WINDOW, MOST_WINDOW = 8, 2, 64
 SLOW = 2.0  # seconds
@@ -29,32 +33,30 @@ SHORTEST_INTERVAL = 0.01  # seconds between two slots
 REMOTES_KEPT = 10_000
 
 threads = math.inf
-"""How many threads of this process make calls. Set once, by a worker."""
+"""How many threads of this process may make calls. Set once, by each process that serves."""
 
 
 class Visit:
     """One admitted call; set `unwell` if its answer says that the remote has a fault."""
 
-    def __init__(self, era: int) -> None:
+    def __init__(self, era: int, *, is_probe: bool) -> None:
         self.era = era
+        self.is_probe = is_probe  # of a remote that was unwell when it set out
         self.started = time.monotonic()
         self.unwell = False
+        self.pause = 0.0
+
+    def throttled(self, retry_after: float | None) -> None:
+        """The answer is a 429: keep the gate shut for as long as it asks."""
+        self.pause = min(retry_after or 1.0, LONGEST_PAUSE)
 
 
+@dataclass
 class Underway:
-    """The calls in flight to all remotes together."""
+    """The calls in flight to all remotes together, and how many of them are probes."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._calls = 0
-
-    def change(self, by: int) -> None:
-        with self._lock:
-            self._calls += by
-
-    @property
-    def threads_left(self) -> float:
-        return threads - self._calls
+    calls: int = 0
+    probes: int = 0
 
 
 _underway = Underway()
@@ -63,8 +65,9 @@ _underway = Underway()
 class Gate:
     """The calls in flight to one remote."""
 
+    _lock = threading.Lock()  # one for all gates, as they share the threads
+
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._window = FIRST_WINDOW
         self._in_flight: set[Visit] = set()
         self._most = 0  # in flight at once, since the gate last shut
@@ -86,11 +89,15 @@ class Gate:
         except (Unreachable, ServerFault):
             self._failed(visit)
             raise
-        except BaseException:  # refused, throttled, or our own fault: says nothing about the remote's health
+        except BaseException as exc:  # refused, throttled, our own fault: says nothing about the remote's health
+            if isinstance(exc, Throttled):
+                visit.throttled(exc.retry_after)
             self._leave(visit)
             raise
         if visit.unwell:
             self._failed(visit)
+        elif visit.pause:
+            self._leave(visit)
         else:
             self._succeeded(visit, slow)
 
@@ -99,19 +106,25 @@ class Gate:
         with self._lock:
             return self._delay()
 
+    @property
+    def is_unwell(self) -> bool:
+        """Whether the remote has not given a good answer since the gate last shut."""
+        return self._failures > 0
+
     def _enter(self) -> Visit:
         with self._lock:
             if wait := self._delay():
                 raise Busy("The other side has no room for another call now.", code="busy", retry_after=wait)
-            visit = Visit(self._era)
+            visit = Visit(self._era, is_probe=self._failures > 0)
             self._in_flight.add(visit)
             self._most = max(self._most, len(self._in_flight))
-            _underway.change(+1)
+            _underway.calls += 1
+            _underway.probes += visit.is_probe
             return visit
 
     def _delay(self) -> float:
         now = time.monotonic()
-        if now >= self._shut_until and len(self._in_flight) < min(self._window, _underway.threads_left):
+        if now >= self._shut_until and self._has_room():
             return 0.0
         earliest = max(now, self._shut_until)
         hanging = min((now - visit.started for visit in self._in_flight), default=0.0)  # even the youngest call
@@ -122,9 +135,16 @@ class Gate:
         self._next_slot = slot
         return min(slot - now, LONGEST_WAIT)
 
+    def _has_room(self) -> bool:
+        if self._failures and _underway.probes >= max(1, threads / 4):
+            return False
+        return len(self._in_flight) < min(self._window, threads - _underway.calls)
+
     def _leave(self, visit: Visit) -> None:
         with self._lock:
             self._release(visit)
+            if visit.pause:
+                self._shut_until = max(self._shut_until, time.monotonic() + visit.pause)
 
     def _succeeded(self, visit: Visit, slow: float) -> None:
         with self._lock:
@@ -151,7 +171,8 @@ class Gate:
         """Give the room back and return how long the call took, in seconds."""
         took = time.monotonic() - visit.started
         self._average += (took - self._average) / 5
-        _underway.change(-1)
+        _underway.calls -= 1
+        _underway.probes -= visit.is_probe
         self._in_flight.discard(visit)
         return took
 

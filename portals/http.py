@@ -7,6 +7,7 @@ proxies and credentials from the environment, and redirects.
 import hashlib
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from portals.remote import (
     Unauthorized,
     Unreachable,
 )
-from portals.transport import thread
+from portals.transport import cut_all, thread
 
 __all__ = [
     "Answer",
@@ -52,6 +53,7 @@ __all__ = [
     "Unreachable",
     "call",
     "check_url",
+    "cut_off",
     "download",
     "multipart",
     "raise_for_status",
@@ -64,6 +66,7 @@ USER_AGENT = "uspacy-external-lines/1"
 allow_private_networks = False
 """Lets calls reach private addresses, over plain http and on any port. Set once, from the settings."""
 
+DOWNLOAD_SECONDS = 120.0  # at most, unless told otherwise
 LONGEST_RETRY_AFTER = 24 * 3600.0
 CHUNK = 64 * 1024
 
@@ -129,7 +132,10 @@ def call(
         with _exchange(request, timeout) as response:
             body = b"".join(_chunks(response, max_bytes))
         answer = Answer(response.status, response.headers, body)
-        visit.unwell = _fault(answer.status) is ServerFault and not (expected and expected(answer))
+        fault = _fault(answer.status)
+        visit.unwell = fault is ServerFault and not (expected and expected(answer))
+        if fault is Throttled:
+            visit.throttled(retry_after(answer.headers))
     return answer
 
 
@@ -139,7 +145,7 @@ def download(
     *,
     headers: Mapping[str, str] | None = None,
     max_bytes: int,
-    timeout: float = 120.0,
+    timeout: float = DOWNLOAD_SECONDS,
     remote: str | None = None,
 ) -> Download:
     """Stream a file into `into`, and return what it was.
@@ -185,6 +191,13 @@ class _Remainder:
         data = self._file.read(size)
         self.len = self.len - len(data) if data else 0
         return data
+
+
+def cut_off(*, after: float) -> None:
+    """Break off, `after` seconds from now, what is still under way: the process has to end."""
+    timer = threading.Timer(after, cut_all)
+    timer.daemon = True
+    timer.start()
 
 
 def check_url(url: str) -> None:

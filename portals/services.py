@@ -11,7 +11,7 @@ from django.utils import timezone
 from portals import uspacy
 from portals.http import Refused, RemoteError, Unauthorized
 from portals.models import Portal, PortalEvent
-from portals.signals import portal_uninstalled
+from portals.signals import portal_installed, portal_uninstalled
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +46,7 @@ def install(*, domain: str, token: str, refresh_token: str, expires_at: datetime
     portal.save()
     kind = PortalEvent.Kind.INSTALLED if created else PortalEvent.Kind.REINSTALLED
     PortalEvent.objects.create(portal=portal, kind=kind)
+    portal_installed.send(sender=Portal, portal=portal)
     log.info("portal_installed", portal=domain, again=not created)
     return portal
 
@@ -167,7 +168,10 @@ def _record(portal: Portal, kind: PortalEvent.Kind, text: str = "", **result: An
     """Store what a renewal came to, unless the portal was installed again or uninstalled meanwhile."""
     unchanged = Portal.objects.active().filter(pk=portal.pk, installed_at=portal.installed_at)
     recorded = unchanged.update(**result) == 1
-    if recorded:
-        PortalEvent.objects.create(portal=portal, kind=kind, text=text)
-    portal.refresh_from_db()
-    return recorded
+    if not recorded:
+        portal.refresh_from_db()
+        return False
+    PortalEvent.objects.create(portal=portal, kind=kind, text=text)
+    for name, value in result.items():
+        setattr(portal, name, value)
+    return True

@@ -4,6 +4,8 @@ import socket
 import ssl
 import threading
 import time
+import weakref
+from contextlib import suppress
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -63,6 +65,8 @@ class _GuardedConnection(HTTPConnection):
             super().connect()
         except (OSError, HTTPError, ssl.CertificateError):
             raise Unreachable(f"No secure connection to {self.host} was possible.", code="connect") from None
+        with _open_lock:
+            _open.add(self.sock)
 
     def _new_conn(self) -> socket.socket:
         return guard.open_socket(
@@ -85,6 +89,19 @@ class _GuardedConnection(HTTPConnection):
 
 class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):
     pass
+
+
+_open: weakref.WeakSet[Any] = weakref.WeakSet()  # sockets
+_open_lock = threading.Lock()
+
+
+def cut_all() -> None:
+    """Break every connection of this process off; who waits for an answer on one gets Unreachable."""
+    with _open_lock:
+        sockets = list(_open)
+    for one in sockets:
+        with suppress(OSError):  # closed meanwhile
+            socket.socket.shutdown(one, socket.SHUT_RDWR)  # not SSLSocket's own, which forgets TLS at once
 
 
 class _PlainPool(HTTPConnectionPool):

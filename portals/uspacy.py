@@ -221,20 +221,27 @@ class UspacyClient:
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ServerFault("Uspacy's answer has no size and limit of the storage.") from None
 
-    def download_file(self, url: str, into: BinaryIO, *, max_bytes: int) -> Download:
+    def download_file(
+        self, url: str, into: BinaryIO, *, max_bytes: int, timeout: float = http.DOWNLOAD_SECONDS
+    ) -> Download:
         """Fetch a file of an operator's message; only the portal's own host gets the token, if it asks."""
         http.check_url(url)
         own = _origin(url) == _origin(self._base_url)
         remote = self._files_remote if own else None
         try:
-            return http.download(url, into, max_bytes=max_bytes, remote=remote)
+            return http.download(url, into, max_bytes=max_bytes, timeout=timeout, remote=remote)
         except (Unauthorized, Refused) as refusal:
             if not own or refusal.code not in ("401", "403"):
                 raise
 
         def fetch() -> Download:
             return http.download(
-                url, into, headers=_headers(self._token), max_bytes=max_bytes, remote=self._files_remote
+                url,
+                into,
+                headers=_headers(self._token),
+                max_bytes=max_bytes,
+                timeout=timeout,
+                remote=self._files_remote,
             )
 
         try:

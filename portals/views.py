@@ -1,5 +1,6 @@
 """Callbacks of Uspacy's marketplace (uspacy-api.md 2)."""
 
+import logging
 from typing import Any
 
 import structlog
@@ -37,7 +38,9 @@ class CallbackView(APIView):
         except jwt.DomainNotAllowed as exc:
             raise exceptions.PermissionDenied(str(exc)) from exc
         except jwt.InvalidToken as exc:
-            log.warning("callback_refused", path=self.request.path, reason=str(exc))
+            # An uninstall that is refused leaves a portal to be looked after by hand (uspacy-api.md 11.3).
+            level = logging.ERROR if self.request.method == "DELETE" else logging.WARNING
+            log.log(level, "callback_refused", path=self.request.path, reason=str(exc))
             raise InvalidCallbackToken(str(exc)) from exc
         if len(domains) != 1:
             reason = "The tokens name different portals." if domains else "A signed token is required."

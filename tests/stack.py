@@ -17,6 +17,7 @@ from typing import IO, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 import environ
+import psutil
 import psycopg
 import redis
 import requests
@@ -27,7 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 WEB_PROCESSES = 2
-WORKER_THREADS = 16
+WEB_THREADS = 4  # of each
+WORKER_THREADS = 32  # the Procfile's default
 # Before a command: a watcher that kills the group when the other end of stdin is closed, however we ended.
 WATCHED = "exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) & exec 3<&-; "
 MESSENGERS = {  # the setting with a messenger's address -> where the world stands in for it
@@ -45,7 +47,7 @@ class Stack:
     Several may run at a time: each has ports, a database, a broker and a log folder of its own.
     """
 
-    def __init__(self, name: str, *, web_port: int = 0, **env: str) -> None:
+    def __init__(self, name: str, *, web_port: int = 0, own_servers: bool = False, **env: str) -> None:
         from config import embedded  # late, as importing it takes a while
 
         number, self._number = claim_number()
@@ -53,11 +55,15 @@ class Stack:
         self.logs = ROOT / ".local" / "log" / self.name
         self.port = free_port(web_port)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.server_url = os.environ.get("DATABASE_URL") or embedded.postgres_url()
+        root = ROOT / ".local" / "servers" / self.name if own_servers else ROOT  # own ones may be killed
+        self.postgres, self.valkey = embedded.Postgres(root), embedded.Valkey(root)
+        postgres_url, redis_url = ("", "") if own_servers else map(os.environ.get, ("DATABASE_URL", "REDIS_URL"))
+        self.server_url = postgres_url or self.postgres.use()
         self.database_url = fresh_database(self.server_url, f"stack_{self.name}")
-        self.redis_url = fresh_broker(os.environ.get("REDIS_URL") or embedded.valkey_url(), number)
+        self.redis_url = fresh_broker(redis_url or self.valkey.use(), number)
         self.commands = read_procfile()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._log_began: dict[str, int] = {}  # where in its log each process began
         self.env = {
             **os.environ,
             **development_environment(),
@@ -66,6 +72,7 @@ class Stack:
             "PUBLIC_URL": self.url,
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(WEB_PROCESSES),
+            "WEB_THREADS": str(WEB_THREADS),
             "WORKER_THREADS": str(WORKER_THREADS),
             **env,
         }
@@ -98,31 +105,34 @@ class Stack:
         self.start("beat")
         self.wait_until_ready()
 
-    def start(self, process: str, *, as_name: str = "") -> None:
+    def start(self, process: str, *, as_name: str = "", folder: Path = ROOT, **env: str) -> None:
         """Start a process of the Procfile, under a name of its own if there are several of a kind."""
         name = as_name or process
         with (self.logs / f"{name}.log").open("ab") as log:
+            self._log_began[name] = log.tell()
             self.processes[name] = subprocess.Popen(
                 ["/bin/sh", "-c", WATCHED + self.commands[process]],
-                cwd=ROOT,
-                env=self.env,
+                cwd=folder,
+                env={**self.env, **env},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group to signal, which no Ctrl-C in a terminal reaches
             )
 
-    def run(self, process: str) -> None:
+    def run(self, process: str, *, folder: Path = ROOT) -> None:
         """Run a process of the Procfile to its end. Raises RuntimeError with its output if it fails."""
-        self._run(["/bin/sh", "-c", self.commands[process]], what=process, env=self.env)
+        self._run(["/bin/sh", "-c", self.commands[process]], what=process, folder=folder, env=self.env)
 
-    def manage(self, *arguments: str, **env: str) -> str:
+    def manage(self, *arguments: str, folder: Path = ROOT, **env: str) -> str:
         """Return what a management command prints. Raises RuntimeError with its output if it fails."""
         command = [str(ROOT / ".venv/bin/python"), "manage.py", *arguments]
-        return self._run(command, what=arguments[0], env={**self.env, **env})
+        return self._run(command, what=arguments[0], folder=folder, env={**self.env, **env})
 
-    def _run(self, command: list[str], *, what: str, env: dict[str, str]) -> str:
-        done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    def _run(self, command: list[str], *, what: str, folder: Path, env: dict[str, str]) -> str:
+        done = subprocess.run(
+            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
         if done.returncode:
             raise RuntimeError(f"{what} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -169,6 +179,15 @@ class Stack:
             return requests.get(f"{self.url}/health/ready", timeout=5).ok
         except requests.RequestException:
             return False
+
+    def web_processes(self) -> list[psutil.Process]:
+        """Return the processes that serve, without the one that started them."""
+        children = psutil.Process(self.processes["web"].pid).children()
+        return [child for child in children if "python" in "".join(child.cmdline()[:1])]
+
+    def worker_is_ready(self, name: str = "worker") -> bool:
+        """Whether the worker that was last started under this name takes work."""
+        return b" ready." in (self.logs / f"{name}.log").read_bytes()[self._log_began[name] :]
 
     def last_lines(self) -> str:
         logs = sorted(self.logs.glob("*.log"))

@@ -173,6 +173,7 @@ class Channel(ABC):
     label: ClassVar[str]
     credential_fields: ClassVar[Sequence[CredentialField]]
     max_body: ClassVar[int] = 1024 * 1024  # bytes of one webhook call
+    is_strict: ClassVar[bool] = False  # a payload that breaks the contract is refused (422), not kept as failed
     bare_answer: ClassVar[bool] = False  # whether the messenger wants its calls answered by 200 and no word
     chat_meta: ClassVar[str] = ""  # the Uspacy meta type whose value is the chat id, where there is one
     account_rate: ClassVar[Rate | None] = None  # what the messenger takes from one account, None: anything

@@ -52,6 +52,7 @@ ACCEPTED = {"accepted": Progress.SENT, "sent": Progress.SENT, "delivered": Progr
 class Webhook(Channel):
     slug, label = "webhook", "Webhook"
     max_body = 256 * 1024
+    is_strict = True  # channels.md 5
     credential_fields = (
         CredentialField("url", "URL", "Where we send operators' messages: an https address of your service."),
         CredentialField(

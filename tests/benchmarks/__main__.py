@@ -6,7 +6,7 @@ import sys
 
 import django
 
-from tests.benchmarks import report, sink
+from tests.benchmarks import history, report, sink
 from tests.stack import Stack
 
 WEB_PROCESSES, WORKER_THREADS = 2, 32  # the Procfile's defaults, whatever a stack has
@@ -24,8 +24,14 @@ def main() -> int:
             django.setup()
             from tests.benchmarks.suite import Suite  # late, as it imports models
 
-            suite = Suite(stack, remote, threads=WORKER_THREADS, rounds=arguments.rounds)
+            suite = Suite(
+                stack, remote, threads=WORKER_THREADS, rounds=arguments.rounds, renewals=arguments.renewals
+            )
             tables = suite.measure(arguments.only)
+            if arguments.messages:
+                history.load(stack.database_url, arguments.messages)
+                again = suite.measure(arguments.only)
+                tables = [*tables, history.compare(tables, again, arguments.messages)]
     except RuntimeError as exc:
         report.done()
         print(exc, file=sys.stderr)
@@ -37,8 +43,12 @@ def main() -> int:
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=["webhooks", "deliveries", "latency"], help="one of the benchmarks")
+    parser.add_argument(
+        "--only", choices=["webhooks", "deliveries", "latency", "renewals"], help="one of the benchmarks"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each figure is taken (3)")
+    parser.add_argument("--renewals", type=int, default=10_000, help="how many portals get new tokens (10,000)")
+    parser.add_argument("--messages", type=int, default=0, help="measure again with so many stored messages (0)")
     return parser.parse_args()
 
 

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -16,7 +16,9 @@ from http.client import HTTPConnection
 from tests.benchmarks import wire
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-TAKEN = ANSWER % (10, b'{"id":"0"}')  # Uspacy's shape; a partner may answer anything
+# In Uspacy's shapes, of a thing that was made and of new tokens; a partner may answer anything.
+BODY = json.dumps({"id": "0", "jwt": "new" * 100, "refreshToken": "new" * 100, "expireInSeconds": 86_400}).encode()
+TAKEN = ANSWER % (len(BODY), BODY)
 CONTROL = b"/control/"
 
 
@@ -50,13 +52,17 @@ class Sink:
 
     def wait_for_messages(self, count: int, timeout: float) -> list[Arrival]:
         """Return the next `count` messages to come. Raises RuntimeError if they do not."""
-        until, messages = time.monotonic() + timeout, list[Arrival]()
-        while len(messages) < count:
+        return self.wait(count, timeout, lambda arrival: arrival.is_message)
+
+    def wait(self, count: int, timeout: float, wanted: Callable[[Arrival], bool]) -> list[Arrival]:
+        """Return the next `count` arrivals that are wanted. Raises RuntimeError if they do not come."""
+        until, arrivals = time.monotonic() + timeout, list[Arrival]()
+        while len(arrivals) < count:
             if time.monotonic() > until:
-                raise RuntimeError(f"only {len(messages)} of {count} messages were delivered in {timeout:.0f} s")
+                raise RuntimeError(f"only {len(arrivals)} of {count} calls came in {timeout:.0f} s")
             time.sleep(0.05)
-            messages += [arrival for arrival in self.taken() if arrival.is_message]
-        return messages
+            arrivals += filter(wanted, self.taken())
+        return arrivals
 
     def _control(self, what: str) -> bytes:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)

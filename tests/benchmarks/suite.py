@@ -9,7 +9,7 @@ import psycopg
 import redis
 import requests
 
-from tests.benchmarks import deliveries, latency, load, loop, webhooks
+from tests.benchmarks import deliveries, latency, load, loop, renewals, webhooks
 from tests.benchmarks.measure import Round
 from tests.benchmarks.product import customers_messages, notifications, populate
 from tests.benchmarks.report import Table, progress
@@ -31,11 +31,12 @@ EVENTS = """
 class Suite:
     """What the benchmarks share: the stack, its customers, and their webhooks, each of which is sent once."""
 
-    def __init__(self, stack: Stack, sink: Sink, *, threads: int, rounds: int) -> None:
+    def __init__(self, stack: Stack, sink: Sink, *, threads: int, rounds: int, renewals: int) -> None:
         self._stack = stack
         self._sink = sink
         self._threads = threads
         self._rounds = rounds
+        self._renewals = renewals
         progress("making portals, lines and chats")
         stack.stop("worker")  # until its turn comes
         self._conversations = populate(stack.world, f"{sink.url}/hook")
@@ -50,11 +51,16 @@ class Suite:
         tables = []
         if only in (None, "webhooks"):
             tables += self._measure_webhooks()
+        if only == "webhooks":
+            return tables
         worker = self._start_worker()
         if only in (None, "deliveries"):
             tables += self._measure_deliveries(worker)
         if only in (None, "latency"):
             tables.append(self._measure_latency())
+        if only in (None, "renewals"):
+            tables.append(renewals.measure(self._sink, self._threads, self._renewals))
+        self._stack.stop("worker")
         return tables
 
     def _measure_webhooks(self) -> list[Table]:

@@ -52,6 +52,13 @@ def test_a_start_without_a_required_variable_fails_and_names_it(missing: str) ->
     assert not any(value in process.stderr for name, value in REQUIRED.items() if "SECRET" in name)
 
 
+@pytest.mark.parametrize(("threads", "calls"), [("4", "3"), ("1", "1")])
+def test_a_web_process_keeps_a_thread_for_what_calls_nobody(threads: str, calls: str) -> None:
+    program = "import config.wsgi\nfrom portals import gate\nprint(gate.threads)"
+    process = run(environment(WEB_THREADS=threads), "-c", program)
+    assert process.stdout.strip() == calls, process.stderr
+
+
 def test_an_empty_variable_is_a_missing_one() -> None:
     process = run(environment(PUBLIC_URL=""), "manage.py", "check")
     assert process.returncode != 0

@@ -1,7 +1,9 @@
 """The product as real processes, one stack for all tests, and a new business for each."""
 
 import itertools
+import os
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +12,24 @@ from tests.e2e.proxy import Proxy
 from tests.simulators import World
 from tests.stack import Stack
 
+FOLDER = Path(__file__).parent
+MINUTES = float(os.environ.get("SOAK_MINUTES") or 0)  # 0: the short form, as a part of all tests
+Tell = Callable[[str, str], None]
+
+FIGURE = "figure"  # the property of a report that has one
 numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process have all tests of this folder: they share the stack."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER):
+            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="package")
 def _stack() -> Stack:
-    return Stack("e2e")
+    return Stack("e2e", own_servers=True)
 
 
 @pytest.fixture(scope="package")
@@ -27,7 +41,7 @@ def broker(_stack: Stack) -> Proxy:
 @pytest.fixture(scope="package")
 def stack(_stack: Stack, broker: Proxy) -> Iterator[Stack]:
     _stack.env["REDIS_URL"] = broker.url
-    _stack.world.sns.retry_delay = 0.5  # seconds, instead of 20
+    _stack.world.sns.retry_delay, _stack.world.sns.retries = 0.5, 120  # a minute, as Amazon by default
     with _stack.running():
         _stack.world.sns.subscribe()
         assert _stack.world.wait_for(lambda: _stack.world.sns.confirmed, PATIENCE)
@@ -62,6 +76,21 @@ def new_business(stack: Stack, world: World) -> Callable[..., Business]:
 @pytest.fixture
 def shop(new_business: Callable[..., Business]) -> Business:
     return new_business()
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Show a figure at the end of the run, in a sentence."""
+    return lambda of, sentence: record_property(FIGURE, f"{of + ':':13}{sentence}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    properties = [each for report in reports if report.when == "call" for each in report.user_properties]
+    if figures := [text for name, text in properties if name == FIGURE]:
+        terminalreporter.section("what breaking things has shown")
+        for text in figures:
+            terminalreporter.write_line(str(text))
 
 
 @pytest.hookimpl(wrapper=True)

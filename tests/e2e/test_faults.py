@@ -4,15 +4,17 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from threading import Thread
 
 import psycopg
 import redis
+from django.core import signing
 
+from messaging.transfer import URL_SALT
 from tests.e2e.business import PATIENCE, Business
 from tests.e2e.proxy import Proxy
-from tests.simulators import Customer, World
-from tests.stack import WORKER_THREADS, Stack
+from tests.simulators import Customer, World, outgoing
+from tests.stack import WEB_PROCESSES, WEB_THREADS, Stack
 
 MESSAGES = "/messenger/v1/messages$"
 HOOK = "/hook$"
@@ -187,23 +189,33 @@ def database_away(stack: Stack) -> Iterator[None]:
             server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
-def test_hanging_portals_do_not_delay_another(new_business: Callable[..., Business], world: World) -> None:
-    """Although there are more of their chats than the worker has threads."""
-    hanging, other = [new_business() for _ in range(3)], new_business()
-    ann = a_chat(other)
-    underway = [world.faults.add("", "hang", 1000, shop.domain, seconds=5) for shop in hanging]
-    for number in range(WORKER_THREADS):
-        for shop in hanging:
-            shop.writes(shop.customer(f"Customer {number}"), "Hello")
-    world.settle(PATIENCE)
-    assert world.wait_for(lambda: sum(1000 - fault.times for fault in underway) > WORKER_THREADS / 2, PATIENCE)
-    for number, text in enumerate(TEXTS, start=1):
-        written = time.monotonic()
-        other.writes(ann, text)
-        other.answers(ann, text)
-        assert world.wait_for(partial(both_have, other, ann, number), PATIENCE)
-        assert time.monotonic() - written < 2
+def test_a_portal_whose_files_hang_does_not_stop_the_web_service(
+    shop: Business, world: World, stack: Stack
+) -> None:
+    ann = a_chat(shop)
+    shop.answers(ann, "See here", [("prices.txt", b"1 UAH")])
+    shop.rest()
+    [(attachment,)] = shop.query("SELECT max(id) FROM messaging_attachment")
+    url = f"{stack.url}/media/{signing.dumps(attachment, key=stack.env['SECRET_KEY'], salt=URL_SALT)}/prices.txt"
+    world.faults.add("/files/content/", "hang", 1000, shop.domain, seconds=8)
+    statuses: list[int] = []
 
+    def fetch() -> None:
+        statuses.append(outgoing.call("GET", url, timeout=PATIENCE).status_code)
 
-def both_have(shop: Business, customer: Customer, messages: int) -> bool:
-    return len(shop.in_uspacy(customer)) > messages <= len(shop.at_customer(customer))
+    threads = [Thread(target=fetch) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    try:
+        most_hanging = WEB_PROCESSES * WEB_THREADS // 2
+        assert world.wait_for(lambda: len(statuses) >= 16 - most_hanging, PATIENCE)
+        assert set(statuses) == {503}
+        for _ in range(5):
+            asked = time.monotonic()
+            assert outgoing.call("GET", f"{stack.url}/health/live", timeout=PATIENCE).status_code == 200
+            assert shop.messenger.write(ann, "Thanks", wait=True).response.status_code == 202
+            assert time.monotonic() - asked < 2
+    finally:
+        for thread in threads:
+            thread.join()
+    shop.rest()

@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Thread
 
 import pytest
@@ -374,6 +374,23 @@ def test_a_change_that_uspacy_does_not_get_is_not_stored(world, uspacy, owner, s
     assert names(uspacy) == ["Shop"]
 
 
+def test_a_change_for_which_uspacy_has_no_room_is_to_be_made_later(portal, uspacy, owner, shop):
+    line = owner.connect(shop.hook, "Shop", secret=SECRET).json()
+    with ExitStack() as stack:
+        while (remote := gate.gate_for(portal.domain)).delay() == 0:
+            stack.enter_context(remote.admitted())
+        answer = owner.change(line, name="New shop")
+        again = owner.reconnect(line).json()
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "errors": {"text": ["The other side has no room for another call now."]},
+        "status": False,
+    }
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert (again["name"], again["error"]) == ("Shop", "The other side has no room for another call now.")
+    assert names(uspacy) == ["Shop"]
+
+
 def test_a_change_with_wrong_credentials_changes_nothing(uspacy, owner, shop):
     line = owner.connect(shop.hook, "Shop", secret=SECRET).json()
     answer = owner.change(line, name="New shop", credentials={"secret": "guess-me"})
@@ -461,6 +478,37 @@ def test_a_worker_takes_the_webhook_of_a_disconnected_line_away(owner, shop):
     assert owner.look(line)["status"] == "disabled"
 
 
+def test_a_line_that_is_reconnected_while_its_webhook_is_removed_gets_it_back(owner, shop, monkeypatch):
+    calls = []
+
+    class Slow(CHANNELS["webhook"]):
+        """A messenger that takes so long to remove a webhook that the owner has changed their mind."""
+
+        def subscribe(self, webhook_url):
+            calls.append("subscribe")
+
+        def unsubscribe(self, webhook_url):
+            owner.reconnect(line)
+            calls.append("unsubscribe")
+
+    line = owner.connect(shop.hook).json()
+    owner.disconnect(line)
+    monkeypatch.setitem(CHANNELS, "webhook", Slow)
+    tasks.tend_lines()
+    assert calls == ["subscribe", "unsubscribe", "subscribe"]
+    assert ExternalLine.objects.get().subscribed
+
+
+def test_a_line_that_works_goes_on_though_uspacy_is_down_when_it_is_reconnected(world, owner, shop):
+    line = owner.connect(shop.hook).json()
+    bind(shop, line)
+    shop.ping(wait=True)
+    world.faults.add(LINES, "status", code=503, times=10)
+    again = owner.reconnect(line).json()
+    assert again["status"] == "active"
+    assert "503" in again["error"]
+
+
 def test_a_line_that_is_disconnected_while_it_is_reconnected_stays_so(world, owner, shop):
     line = owner.connect(shop.hook).json()
     with while_uspacy_thinks(world, lambda: owner.disconnect(line)):
@@ -523,7 +571,7 @@ def test_a_passing_fault_delays_the_return_of_a_line(world, owner, two_lines):
         gate.reset()
         tasks.tend_lines()
         line = ExternalLine.objects.get(name="Shop")
-        assert (line.status, line.suspended) == ("disabled", True)
+        assert (line.status, line.suspended) == ("connecting", True)
         assert line.error == "Uspacy answered with status 503: simulated failure"
     gate.reset()
     tasks.tend_lines()

@@ -70,8 +70,12 @@ class Broker:
 
     def messages(self):
         messages = map(json.loads, reversed(self.client.lrange("messages", 0, -1)))
-        chats = [(json.loads(base64.b64decode(message["body"]))[0][0] - OWN, message) for message in messages]
-        return [(chat_id, message) for chat_id, message in chats if chat_id >= 0]
+        return [
+            (chat_id - OWN, message)
+            for message in messages
+            for chat_id in json.loads(base64.b64decode(message["body"]))[0]
+            if chat_id >= OWN
+        ]
 
 
 def eventually(condition, seconds=10.0):
@@ -294,14 +298,25 @@ def test_as_many_as_a_burst_may_bring_can_wait(quick):
 FORK = """
 import os, time
 import django
+import redis
 django.setup()
 from messaging.announcer import announce
+
+broker = redis.Redis.from_url(os.environ["REDIS_URL"])
+
+def wait_for(count):
+    until = time.monotonic() + 30
+    while broker.llen("messages") < count and time.monotonic() < until:
+        time.sleep(0.01)
+
 announce(10**12 + 1)
-time.sleep(0.5)
-announce(10**12 + 4, delay=0.6)  # the parent's own affair
+wait_for(1)
+time.sleep(0.2)  # the thread is back at rest: a fork copies it in whatever state it is
+announce(10**12 + 4, delay=1.0)  # the parent's own affair
 child = os.fork()
 announce(10**12 + (2 if child else 3))
-time.sleep(1.0)
+wait_for(4)
+time.sleep(0.2)  # in which a repeat would come
 if not child:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0

@@ -1,8 +1,14 @@
 """What a customer does in a messenger, as it arrives in Uspacy."""
 
-import pytest
+from datetime import timedelta
 
-from messaging.models import Chat, Delivery, Message, WebhookEvent
+import pytest
+from django.utils import timezone
+
+from externallines.channels import CHANNELS
+from messaging import late_files
+from messaging.models import Attachment, Chat, Delivery, Message, WebhookEvent
+from portals import gate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -95,6 +101,53 @@ def test_a_file_service_that_is_down_for_long_does_not_hold_the_text(
     assert text.startswith("look\n\n[The file “a.png” could not be transferred:")
 
 
+def test_a_file_whose_text_went_ahead_follows_when_it_can_be_had(world, portal, partner, ann, deliver, pass_time):
+    down = world.faults.add(r"/files/v1/files", "status", code=503, times=100)
+    partner.write(ann, "look", files=[("a.png", b"picture"), ("b.txt", b"notes")], wait=True)
+    while not texts(world, portal):
+        deliver()
+        pass_time()
+    late_files.fetch_due()  # not yet: it has just failed
+    assert Attachment.objects.filter(retry_at__gt=timezone.now()).count() == 2
+    Attachment.objects.update(retry_at=timezone.now())
+    late_files.fetch_due()
+    deliver()
+    assert texts(world, portal)[0].count("could not be transferred") == 2
+    down.times = 0
+    gate.reset()
+    Attachment.objects.update(retry_at=timezone.now())
+    late_files.fetch_due()
+    deliver()
+    [message] = world.uspacy.portals[portal.domain].messages.values()
+    assert message["message"] == "look"
+    assert [file["originalFilename"] for file in message["attachedFiles"]] == ["a.png", "b.txt"]
+    assert not Attachment.objects.exclude(retry_at=None).exists()
+
+
+def test_a_file_is_given_up_after_a_day_or_when_it_is_refused(world, portal, partner, ann, deliver, pass_time):
+    world.faults.add(r"/files/v1/files", "status", code=503, times=100)
+    partner.write(ann, "look", files=[("a.png", b"picture")], wait=True)
+    for _attempt in range(5):
+        deliver()
+        pass_time()
+    Attachment.objects.update(retry_at=timezone.now())
+    Message.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    late_files.fetch_due()
+    assert Attachment.objects.get().retry_at is None
+    world.faults.add(r"/partner/shop/media/", "status", code=404)
+    partner.write(ann, "and this", files=[("b.png", b"picture")], wait=True)
+    deliver()
+    assert Attachment.objects.get(name="b.png").retry_at is None
+
+
+def test_the_name_of_a_file_is_no_markup_in_its_note(world, portal, partner, ann, deliver):
+    world.faults.add(r"/partner/shop/media/", "status", code=404)
+    partner.write(ann, "", files=[("x](https://evil.example)", b"?")], wait=True)
+    deliver()
+    [text] = texts(world, portal)
+    assert r"x\](https://evil.example)" in text
+
+
 def test_an_upload_whose_answer_was_lost_is_not_repeated(world, portal, partner, ann, deliver, pass_time):
     world.faults.add(r"/files/v1/files", "stored_then_cut", method="POST")
     partner.write(ann, "look", files=[("a.png", b"picture")], wait=True)
@@ -171,6 +224,28 @@ def test_a_very_long_text_arrives_whole_in_parts(world, portal, partner, ann, de
     assert "".join(texts(world, portal)).replace(" ", "") == text.replace(" ", "")
 
 
+def test_a_very_long_text_that_is_edited_leaves_no_parts_behind(world, portal, partner, ann, deliver):
+    sent = partner.write(ann, "word " * 5_000, wait=True)
+    deliver()
+    partner.edit(sent.message.id, "short", wait=True)
+    deliver()
+    assert texts(world, portal) == ["short"]
+
+
+def test_a_very_long_text_is_deleted_whole_though_an_answer_is_lost(
+    world, portal, partner, ann, deliver, pass_time
+):
+    sent = partner.write(ann, "word " * 5_000, wait=True)
+    deliver()
+    world.faults.add(r"/messenger/v1/messages/", "stored_then_cut", method="DELETE")
+    partner.delete(sent.message.id, wait=True)
+    deliver()
+    pass_time()
+    deliver()
+    assert texts(world, portal) == []
+    assert not Delivery.objects.exclude(status="sent").exists()
+
+
 @pytest.mark.parametrize(
     ("data", "field"),
     [
@@ -233,3 +308,12 @@ def test_a_portal_that_needs_reinstall_keeps_its_messages_and_goes_on_in_order(
     world.uspacy.install(portal.domain)
     deliver()
     assert texts(world, portal) == ["one", "two", "three"]
+
+
+def test_a_malformed_event_of_a_lenient_messenger_is_kept_and_stops_nothing(partner, ann, monkeypatch):
+    monkeypatch.setattr(CHANNELS["webhook"], "is_strict", False)
+    sent = partner.send("message.created", {"message": {"id": "1", "text": "x"}}, wait=True)
+    assert sent.response.status_code == 202
+    event = WebhookEvent.objects.get(key=sent.id)
+    assert event.outcome == "failed"
+    assert "data.contact" in event.error

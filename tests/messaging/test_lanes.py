@@ -18,6 +18,8 @@ from portals import gate
 from portals.gate import gate_for
 from portals.models import Portal
 
+MESSAGES = 12  # in each chat
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -58,16 +60,16 @@ def in_thread(work):
 
 
 def test_many_workers_deliver_every_lane_in_order_and_once(world, partner, chat):
-    customers = [partner.add_customer(f"Customer {number}") for number in range(5)]
+    customers = [partner.add_customer(f"Customer {number}") for number in range(4)]
     chats = []
     for customer in customers:
         partner.write(customer, "open", wait=True)
         chats.append(Chat.objects.get(contact_id=customer.id))
-    for number in range(20):
+    for number in range(MESSAGES):
         for each in chats:
             write(each, f"{number}")
     chance = random.Random(7)
-    for _fault in range(15):
+    for _fault in range(8):
         world.faults.add(r"/partner/shop/hook", "status", code=chance.choice([500, 503, 429]), retry_after=0)
 
     def work():
@@ -76,17 +78,17 @@ def test_many_workers_deliver_every_lane_in_order_and_once(world, partner, chat)
             open_chats = list(Delivery.objects.open().values_list("chat_id", flat=True).distinct())
             if not open_chats:
                 return
-            Delivery.objects.open().filter(attempts__gt=0, available_at__gt=Now()).exclude(
+            Delivery.objects.open().filter(available_at__gt=Now()).exclude(
                 available_at__gt=Now() + timedelta(seconds=60)  # a lease: someone is at it
             ).update(available_at=Now())
             for chat_id in random.sample(open_chats, len(open_chats)):
                 delivery.drain(chat_id)
 
-    for thread in [in_thread(work) for _worker in range(6)]:
+    for thread in [in_thread(work) for _worker in range(4)]:
         thread.join()
-    assert not Delivery.objects.open().exists()
+    assert not Delivery.objects.open().filter(destination="customer").exists()
     for customer in customers:
-        assert got(partner, customer) == [f"{number}" for number in range(20)]
+        assert got(partner, customer) == [f"{number}" for number in range(MESSAGES)]
     assert partner.repeats == 0
     assert partner.misordered == []
 
@@ -240,6 +242,56 @@ def test_a_message_that_never_got_through_the_gate_fails_when_it_is_too_old(part
     assert "could not be reached" in row.error
 
 
+def test_a_message_is_not_too_old_for_a_remote_that_merely_has_no_room(partner, ann, chat, deliver, pass_time):
+    row = write(chat, "one of many")
+    grow_old(chat)
+    full = gate_for(
+        delivery.destinations.remote(Delivery.objects.select_related("chat__line__portal").get(pk=row.pk))
+    )
+    for _call in range(gate.FIRST_WINDOW):
+        full._enter()
+    deliver()
+    row.refresh_from_db()
+    assert (row.status, row.attempts) == ("open", 0)
+    pass_time()
+    deliver()
+    assert got(partner, ann) == ["one of many"]
+
+
+def test_a_line_whose_channel_is_gone_loses_nothing(partner, ann, chat, deliver, pass_time):
+    row = write(chat, "hello")
+    ExternalLine.objects.update(channel="pigeon")
+    deliver()
+    row.refresh_from_db()
+    assert (row.status, row.attempts) == ("open", 1)
+    ExternalLine.objects.update(channel="webhook")
+    pass_time()
+    deliver()
+    assert got(partner, ann) == ["hello"]
+
+
+def test_answers_to_a_line_that_comes_back_with_its_portal_do_not_expire_meanwhile(
+    world, portal, partner, ann, chat, deliver
+):
+    row = write(chat, "better late")
+    world.uspacy.uninstall(portal.domain)
+    grow_old(chat)
+    world.uspacy.install(portal.domain)
+    assert delivery.expire_held() == 0
+    Portal.objects.update(installed_at=timezone.now() - timedelta(hours=25))
+    assert delivery.expire_held() == 0  # the line is still on its way back
+    assert Delivery.objects.get(pk=row.pk).status == "open"
+
+
+def test_all_answers_of_a_lane_expire_in_one_run(chat):
+    for number in range(3):
+        write(chat, f"{number}")
+    chat.line.status, chat.line.error = "error", "The secret is wrong."
+    chat.line.save()
+    grow_old(chat)
+    assert delivery.expire_held() == 3
+
+
 def test_an_answer_fails_after_a_day_in_a_line_that_needs_attention(partner, ann, chat, deliver):
     row = write(chat, "waits")
     chat.line.status, chat.line.error = "error", "The secret is wrong."
@@ -247,7 +299,7 @@ def test_an_answer_fails_after_a_day_in_a_line_that_needs_attention(partner, ann
     assert delivery.expire_held() == 0
     deliver()
     assert Delivery.objects.get(pk=row.pk).attempts == 0
-    Delivery.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(hours=25))
+    grow_old(chat)
     assert delivery.expire_held() == 1
     row.refresh_from_db()
     assert row.status == "failed"

@@ -4,6 +4,7 @@ import json
 import threading
 import tracemalloc
 import uuid
+from contextlib import ExitStack
 from datetime import timedelta
 from email.message import Message as Header
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +16,7 @@ from django.core import signing
 from django.utils import timezone
 
 from externallines.models import ExternalLine
-from messaging import services, transfer
+from messaging import services, transfer, views
 from messaging.models import Attachment, Chat, Delivery, Message
 from portals import gate
 from portals.models import Portal
@@ -198,6 +199,23 @@ def test_while_uspacy_is_down_the_file_is_unavailable_and_comes_back(world, atta
     world.faults.clear()
     gate.reset()
     assert get(url).content == b"%PDF-1.4"
+
+
+def test_while_a_portals_files_have_no_room_for_another_call_the_file_is_there_later(portal, attach):
+    url = transfer.attachment_url(attach())
+    with ExitStack() as stack:
+        while (files := gate.gate_for(f"{portal.domain} files")).delay() == 0:
+            stack.enter_context(files.admitted())
+        answer = get(url)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert get(url).content == b"%PDF-1.4"
+
+
+def test_a_file_that_hangs_is_given_up_before_a_server_that_ends_gives_up_on_us(monkeypatch, world, attach):
+    monkeypatch.setattr(views, "FETCH_SECONDS", 0.3)
+    world.faults.add(r"/files/content/", "hang", seconds=30)
+    assert unavailable(get(transfer.attachment_url(attach())))
 
 
 def test_a_file_that_uspacy_has_deleted_is_unavailable(world, portal, attach):

@@ -233,6 +233,13 @@ def test_a_signed_text_cannot_be_cut_in_another_way(url: str) -> None:
         verify(again)
 
 
+@pytest.mark.parametrize("field", ["TopicArn", "MessageId"])
+def test_a_name_that_amazon_does_not_give_is_refused_before_it_is_looked_up(url: str, field: str) -> None:
+    body = json.dumps(notification(url, **{field: "\ud800"})).encode()
+    with pytest.raises(sns.Rejected, match="character"):
+        sns.parse(body)
+
+
 # Addresses
 
 
@@ -549,3 +556,30 @@ def test_any_text_is_verified_and_no_other_text_in_its_place(
     other = data.draw((values if name == "Message" else lines).filter(lambda text: text != fields.get(name)))
     with pytest.raises(sns.Rejected, match="signature"):
         verify(fields | {name: other})
+
+
+@given(
+    st.sampled_from(sorted(SIGNED)),
+    st.dictionaries(
+        st.sampled_from(
+            sorted({*SIGNED["Notification"], *SIGNED["SubscriptionConfirmation"], "Extra", "subject"})
+        ),
+        values | st.none() | st.integers(),
+    ),
+    st.randoms(use_true_random=False),
+)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_is_signed_are_the_contracts_fields_in_its_order_as_far_as_they_are_texts(
+    kind: str, changed: Fields, chance: Any
+) -> None:
+    """Whatever the order of the fields, whatever is absent, null or no text, and whatever else is there."""
+    make = notification if kind == "Notification" else confirmation
+    items = [*(make("https://x", Type=kind) | changed | {"Type": kind}).items()]
+    chance.shuffle(items)
+    fields = dict(items)
+    try:
+        envelope = sns.parse(json.dumps(fields).encode())
+    except sns.Rejected:
+        return
+    lines = [[name, fields[name]] for name in SIGNED[kind] if isinstance(fields.get(name), str)]
+    assert sns.canonical(envelope) == "".join(f"{line}\n" for pair in lines for line in pair).encode()

@@ -41,6 +41,9 @@ def changed(fields, changes):
             fields[name] = value
 
 
+WRITTEN = 1_767_323_045_000  # milliseconds: as the captured event says that it happened
+
+
 def event(data=(), **entity):
     """The minimal captured event with other values in `data` and `data.entity`, some of them ABSENT."""
     value = captured("message_create_minimal")
@@ -461,6 +464,19 @@ def test_an_update_of_the_text_is_an_edit(chat):
     operators.interpret(event(data={"action": "update"}, message="Hello"))
     assert Message.objects.get().text == "Hello"
     assert list(Delivery.objects.order_by("id").values_list("kind", flat=True)) == ["message", "edit"]
+
+
+def test_an_update_that_overtook_its_creation_brings_the_message(chat):
+    operators.interpret(event(data={"action": "update"}, timestamp=WRITTEN, message="Hello"))
+    assert Message.objects.get().text == "Hello"
+    assert dropped(event()) == "known message"
+
+
+@pytest.mark.parametrize("written", [WRITTEN - 3600_000, None])
+def test_an_update_of_a_message_from_before_our_time_is_not_sent_to_the_customer(chat, written):
+    seen = event(data={"action": "update"}, timestamp=written, readBy=[41])
+    assert dropped(seen) == "update of a message from before our time"
+    assert not Message.objects.exists()
 
 
 def test_an_update_of_anything_else_is_dropped(chat):

@@ -132,11 +132,36 @@ def test_an_answer_marked_unwell_shuts_the_gate(gate, clock):
     assert gate.delay() >= 1
 
 
-@pytest.mark.parametrize("error", [Throttled("x", retry_after=30), Refused("x"), TooLarge("x"), Busy("x")])
+@pytest.mark.parametrize("error", [Refused("x"), TooLarge("x"), Busy("x")])
 def test_a_refusal_leaves_the_gate_as_it_is(gate, error):
     fail(gate, error)
     assert gate.delay() == 0
     assert room(gate) == 8
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(None, 1), (0, 1), (0.5, 0.5), (30, 30), (60, 60), (3600, 60)])
+def test_a_throttled_remote_is_left_alone_for_as_long_as_it_asks(gate, clock, asked, pause):
+    for _ in range(2):  # the second pause is no longer than the first
+        fail(gate, Throttled("x", retry_after=asked))
+        with pytest.raises(Busy), gate.admitted():
+            pass
+        assert shut_for(gate, clock) == pytest.approx(pause, abs=0.11)
+    assert room(gate) == 8  # it is not unwell
+
+
+def test_an_answer_marked_as_throttled_shuts_the_gate(gate, clock):
+    with gate.admitted() as visit:
+        visit.throttled(30)
+    assert shut_for(gate, clock) == pytest.approx(30, abs=0.11)
+
+
+def test_answers_to_earlier_calls_do_not_end_the_pause_that_a_remote_asks_for(gate, clock):
+    late = gate.admitted()
+    late.__enter__()
+    with gate.admitted():
+        fail(gate, Throttled("x", retry_after=30))
+    end([late], Throttled("x", retry_after=5))
+    assert shut_for(gate, clock) == pytest.approx(30, abs=0.11)
 
 
 def test_a_fault_of_our_own_gives_the_room_back(gate):
@@ -347,6 +372,66 @@ def test_no_remote_has_more_calls_in_flight_than_it_leaves_threads_to_the_others
             assert remote.delay() > 0
         assert room(gate) == 1
     assert room(gate) == 4
+
+
+@pytest.mark.parametrize(("threads", "probes"), [(32, 8), (4, 1), (1, 1)])
+def test_all_remotes_that_are_unwell_share_a_quarter_of_the_threads(gate, monkeypatch, clock, threads, probes):
+    monkeypatch.setattr(gates, "threads", threads)
+    sick = [gate_for(f"sick {number}") for number in range(60)]
+    for remote in sick:
+        fail(remote)
+    clock.forward(2)
+    with ExitStack() as stack:
+        for _ in range(probes):
+            stack.enter_context(next(remote for remote in sick if remote.delay() == 0).admitted())
+        assert all(remote.delay() > 0 for remote in sick)
+        assert room(gate) == min(8, (threads - probes + 1) // 2)
+    assert sum(remote.delay() == 0 for remote in sick) == 60
+
+
+def test_the_probes_that_many_threads_make_at_a_time_stay_within_their_share(gate, monkeypatch, request, clock):
+    request.addfinalizer(functools.partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-6)
+    monkeypatch.setattr(gates, "threads", 32)
+    sick = [gate_for(f"sick {number}") for number in range(60)]
+    for remote in sick:
+        fail(remote)
+    clock.forward(2)
+    start, over = threading.Barrier(60), threading.Event()
+    admitted: list[int] = []
+    refused: list[int] = []
+
+    def probe(remote: Gate) -> None:
+        start.wait()
+        try:
+            with remote.admitted():
+                admitted.append(1)
+                over.wait(10)
+                raise Refused("over")
+        except Busy:
+            refused.append(1)
+            if len(refused) == 60 - 8:
+                over.set()
+        except Refused:
+            pass
+
+    probes = [threading.Thread(target=probe, args=[remote]) for remote in sick]
+    for thread in probes:
+        thread.start()
+    for thread in probes:
+        thread.join()
+    assert len(admitted) == 8
+
+
+def test_a_remote_that_is_well_again_no_longer_shares_with_the_sick(gate, monkeypatch, clock):
+    monkeypatch.setattr(gates, "threads", 4)
+    other = gate_for("other.uspacy.ua")
+    fail(gate)
+    fail(other)
+    clock.forward(2)
+    succeed(gate)
+    with other.admitted():
+        assert room(gate) == 2
 
 
 def test_the_longer_all_calls_hang_the_later_the_others_come_back(gate, clock):

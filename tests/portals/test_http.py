@@ -882,13 +882,27 @@ def test_a_host_that_fails_is_not_asked_again_at_once(serve):
     assert http.call("GET", server.url, remote="another portal").status == 503
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_refusal_does_not_shut_the_gate(serve, status):
     server = serve(answered(b"", status=f"{status} X"))
     for _ in range(3):
         assert http.call("GET", server.url).status == status
         with pytest.raises(http.RemoteError):
             http.download(server.url, io.BytesIO(), max_bytes=9)
+
+
+@pytest.mark.parametrize("downloads", [False, True])
+def test_a_host_that_asks_us_to_slow_down_is_left_alone(serve, downloads):
+    server = serve(answered(b"", "Retry-After: 30", status="429 Too Many Requests"))
+    if downloads:
+        with pytest.raises(http.Throttled):
+            http.download(server.url, io.BytesIO(), max_bytes=9)
+    else:
+        assert http.call("GET", server.url).status == 429
+    with pytest.raises(http.Busy) as caught:
+        http.call("GET", server.url)
+    assert caught.value.retry_after == pytest.approx(30, abs=2)
+    assert len(server.requests) == 1
 
 
 def test_a_fault_that_is_normal_for_the_api_does_not_shut_the_gate(serve):
@@ -903,3 +917,29 @@ def test_a_failing_download_shuts_the_gate(serve):
         http.download(server.url, io.BytesIO(), max_bytes=9)
     with pytest.raises(http.Busy):
         http.download(server.url, io.BytesIO(), max_bytes=9)
+
+
+def test_a_process_that_has_to_end_breaks_off_what_is_under_way(serve: Callable[[Handler], Server]) -> None:
+    arrived, done = threading.Event(), threading.Event()
+
+    def hang(connection: socket.socket, head: bytes) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nthe first half")
+        arrived.set()
+        done.wait(30)
+        return False
+
+    server, failures = serve(hang), []
+
+    def fetch() -> None:
+        try:
+            http.download(server.url, io.BytesIO(), max_bytes=1000)
+        except http.Unreachable as exc:
+            failures.append(exc.code)
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    assert arrived.wait(10)
+    http.cut_off(after=0)
+    thread.join(20)
+    done.set()
+    assert failures == ["broken"]

@@ -377,6 +377,17 @@ def test_an_uninstallation_wipes_the_tokens_and_keeps_the_portal(
     assert events() == ["installed", "uninstalled"]
 
 
+def test_a_refused_uninstallation_raises_an_alarm(
+    marketplace: Marketplace, installed: Portal, caplog: Any
+) -> None:
+    marketplace.uninstall("not a token")
+    marketplace.install(bearer="not a token")
+    assert [record.levelname for record in caplog.records if "callback_refused" in str(record.msg)] == [
+        "ERROR",
+        "WARNING",
+    ]
+
+
 def test_an_uninstallation_again_changes_nothing(marketplace: Marketplace, installed: Portal) -> None:
     marketplace.uninstall()
     before = stored()

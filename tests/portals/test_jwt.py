@@ -369,3 +369,65 @@ def test_any_text_gives_a_host_or_is_not_allowed(text: str) -> None:
         return
     assert set(host) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
     assert host == f"{text}.uspacy.ua".lower()
+
+
+# Anything that is signed, or is not
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(
+        [DOMAIN, "ACME.uspacy.ua", "other.uspacy.ua", "acme.evil.com", "HS256", "none", 0, -1, 2**63]
+    ),
+    lambda values: st.lists(values, max_size=2) | st.dictionaries(st.text(max_size=5), values, max_size=2),
+    max_leaves=4,
+)
+headers = st.fixed_dictionaries(
+    {"alg": st.just("HS256") | st.sampled_from(["none", "HS384", "HS512", "RS256", "ES256"]) | json_values},
+    optional={
+        "domain": st.just(DOMAIN) | json_values,
+        "typ": json_values,
+        "kid": json_values,
+        "crit": json_values,
+        "b64": json_values,
+        "jku": st.just("https://evil.example.com/keys"),
+        "jwk": st.just({"kty": "oct", "k": "c2VjcmV0"}),
+    },
+)
+moments = st.integers(-(2**40), 2**40).map(lambda seconds: int(time.time()) + seconds) | json_values
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "exp": st.just(2**40) | moments,
+        "iat": moments,
+        "nbf": moments,
+        "domain": st.just(DOMAIN) | json_values,
+        "aud": json_values,
+        "sub": json_values,
+    },
+)
+HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
+
+
+@given(headers, bodies, st.sampled_from([SECRET, OLD_SECRET, "", "another secret, which is long enough"]))
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_token_is_verified_for_the_domain_it_names_or_refused(
+    header: dict[str, Any], body: dict[str, Any], secret: str
+) -> None:
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, body)]
+    algorithm = header["alg"] if isinstance(header["alg"], str) else ""
+    mac = hmac.digest(secret.encode(), b".".join(parts), HASHES.get(algorithm, hashlib.sha256))
+    text = b".".join([*parts, base64.urlsafe_b64encode(mac).rstrip(b"=")]).decode()
+    try:
+        domain = jwt.verified_domain(text)
+    except jwt.InvalidToken:
+        return
+    assert secret in (SECRET, OLD_SECRET)
+    assert header["alg"] == "HS256"
+    assert body["exp"] > time.time() - 61
+    named = {part["domain"].lower() for part in (header, body) if "domain" in part}
+    assert named == {domain}
+    assert domain.endswith((".uspacy.ua", ".uspacy.com.br"))

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('messaging', '0002_beat_schedule'),
+        ('messaging', "0004_attachment_retry"),
     ]
 
     operations = [

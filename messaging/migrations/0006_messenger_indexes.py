@@ -7,9 +7,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False  # as PostgreSQL wants it
-    dependencies = [("messaging", "0003_messenger_needs")]
+    dependencies = [("messaging", "0005_messenger_needs")]
     operations = [
-        migrations.RunSQL("SET statement_timeout = 0", migrations.RunSQL.noop),  # the tables may be large
         AddIndexConcurrently(
             model_name="chat",
             index=django.contrib.postgres.indexes.GinIndex(

@@ -1,0 +1,256 @@
+"""The statements that every message passes, written out (docs/performance.md says what that is worth).
+
+Each does what its name says in one round trip; what they mean is in `services` and `delivery`.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from externallines.models import ExternalLine
+from messaging.models import Chat, Delivery, Message, WebhookEvent
+from portals.models import Portal
+from portals.rows import Columns, fetch
+
+CHAT, MESSAGE, EVENT = Columns(chat=Chat), Columns(message=Message), Columns(event=WebhookEvent)
+HEAD = Columns(delivery=Delivery, message=Message, chat=Chat, line=ExternalLine, portal=Portal)
+
+LOCK_CHAT = "SELECT id FROM messaging_chat WHERE id = %s FOR NO KEY UPDATE"
+
+LOCK_CHAT_OF_OPERATOR = f"""
+    SELECT {CHAT}
+    FROM messaging_chat chat
+    JOIN externallines_externalline line ON line.id = chat.line_id
+    JOIN portals_portal portal ON portal.id = line.portal_id
+    WHERE chat.uspacy_id = %s AND line.uspacy_id = %s AND portal.domain = %s AND portal.status <> 'uninstalled'
+    FOR NO KEY UPDATE OF chat
+"""
+
+LOCK_CHAT_OF_CUSTOMER = f"""
+    SELECT {CHAT} FROM messaging_chat chat WHERE line_id = %s AND external_id = %s FOR NO KEY UPDATE
+"""
+
+MESSAGES_OF_MESSENGER = f"""
+    SELECT {MESSAGE} FROM messaging_message message
+    WHERE chat_id = %s AND external_id = ANY(%s) AND external_id <> ''
+"""
+
+MESSAGES_ALIKE = f"""
+    SELECT {MESSAGE} FROM messaging_message message WHERE chat_id = %s AND uspacy_id BETWEEN %s AND %s
+"""
+
+APPEND_MESSAGE = """
+    WITH message AS (
+        INSERT INTO messaging_message (chat_id, direction, uspacy_id, external_id, type, text, author_id,
+            parent_id, status, error, thanks, sent_at, created_at)
+        VALUES (%(chat)s, %(direction)s, %(uspacy_id)s, %(external_id)s, %(type)s, %(text)s, %(author_id)s,
+            %(parent)s, %(status)s, '', %(thanks)s::jsonb, %(sent_at)s, %(created_at)s)
+        ON CONFLICT (uspacy_id, chat_id) DO NOTHING
+        RETURNING id, chat_id
+    ), chat AS (
+        UPDATE messaging_chat SET
+            last_message_at = greatest(last_message_at, %(created_at)s),
+            customer_wrote_at = greatest(customer_wrote_at, %(customer_wrote_at)s::timestamptz)
+        WHERE id IN (SELECT chat_id FROM message)
+    )
+    INSERT INTO messaging_delivery (message_id, chat_id, destination, kind, status, attempts, error, available_at)
+    SELECT id, chat_id, %(destination)s, 'message', 'open', 0, '', statement_timestamp() + %(wait)s FROM message
+    RETURNING message_id
+"""
+
+APPEND_DELIVERY = """
+    INSERT INTO messaging_delivery (message_id, chat_id, destination, kind, status, attempts, error)
+    VALUES (%s, %s, %s, %s, 'open', 0, '')
+    RETURNING id
+"""
+
+# Two looks at the end of an index: a long lane costs no more than a short one.
+HEADS = f"""
+    SELECT {HEAD}, delivery.available_at - statement_timestamp(),
+        EXISTS (SELECT FROM messaging_attachment attachment WHERE attachment.message_id = message.id)
+    FROM (VALUES ('uspacy'), ('customer')) lane (destination)
+    CROSS JOIN LATERAL (
+        SELECT * FROM messaging_delivery
+        WHERE chat_id = %s AND destination = lane.destination AND status = 'open'
+        ORDER BY id LIMIT 1
+    ) delivery
+    JOIN messaging_message message ON message.id = delivery.message_id
+    JOIN messaging_chat chat ON chat.id = delivery.chat_id
+    JOIN externallines_externalline line ON line.id = chat.line_id
+    JOIN portals_portal portal ON portal.id = line.portal_id
+    ORDER BY delivery.destination DESC
+"""
+
+CLAIM = """
+    UPDATE messaging_delivery SET attempts = attempts + 1, available_at = statement_timestamp() + %s
+    WHERE id = %s AND attempts = %s AND status = 'open' AND available_at <= statement_timestamp()
+    RETURNING id
+"""
+
+SETTLE_SENT = """
+    UPDATE messaging_delivery SET status = 'sent', error = '', settled_at = statement_timestamp()
+    WHERE id = %s AND attempts = %s AND status = 'open'
+    RETURNING message_id
+"""
+
+SETTLE_BROUGHT = f"""
+    WITH settled AS ({SETTLE_SENT}), advanced AS (
+        UPDATE messaging_message SET status = 'sent', error = ''
+        WHERE id IN (SELECT message_id FROM settled) AND status = 'queued'
+    )
+    SELECT message_id FROM settled
+"""
+
+# The messenger's id, or ours if another message of the chat has it.
+NAME_MESSAGE = """
+    UPDATE messaging_message message SET external_id = CASE
+        WHEN EXISTS (
+            SELECT FROM messaging_message other
+            WHERE other.chat_id = message.chat_id AND other.external_id = %(external_id)s
+                AND other.external_id <> '' AND other.id <> message.id
+        ) THEN message.uspacy_id::text
+        ELSE %(external_id)s
+    END
+    WHERE id = %(message)s
+    RETURNING external_id
+"""
+
+ADVANCE = """
+    UPDATE messaging_message SET
+        status = %(status)s,
+        error = CASE WHEN %(error)s <> '' THEN %(error)s WHEN status = 'failed' THEN '' ELSE error END
+    WHERE id = %(message)s AND status = ANY(%(reached_from)s)
+    RETURNING id
+"""
+
+AWAITING = f"""
+    SELECT {EVENT} FROM messaging_webhookevent event
+    WHERE source = %s AND awaits = %s AND awaits <> '' AND received_at >= %s
+    ORDER BY id
+"""
+
+
+def lock_chat(chat_id: int) -> None:
+    """Wait until no one else writes to the chat; the lock ends with the transaction."""
+    fetch(LOCK_CHAT, [chat_id])
+
+
+def lock_chat_of_operator(domain: str, line_id: str, chat_id: uuid.UUID) -> Chat | None:
+    """Return a chat as Uspacy names it, locked."""
+    rows = fetch(LOCK_CHAT_OF_OPERATOR, [chat_id, line_id, domain])
+    return CHAT.read(rows[0])[0] if rows else None
+
+
+def lock_chat_of_customer(line: ExternalLine, external_id: str) -> Chat | None:
+    """Return a chat as its messenger names it, locked."""
+    rows = fetch(LOCK_CHAT_OF_CUSTOMER, [line.pk, external_id])
+    if not rows:
+        return None
+    chat: Chat = CHAT.read(rows[0])[0]
+    chat.line = line
+    return chat
+
+
+def messages_of_messenger(chat: Chat, external_ids: Sequence[str]) -> dict[str, Message]:
+    """Return the chat's messages that the messenger knows by these ids."""
+    rows = fetch(MESSAGES_OF_MESSENGER, [chat.pk, list(external_ids)])
+    return {message.external_id: message for message in _messages(chat, rows)}
+
+
+def messages_alike(chat: Chat, first: uuid.UUID, last: uuid.UUID) -> list[Message]:
+    """Return the chat's messages whose ids in Uspacy are in this range."""
+    return _messages(chat, fetch(MESSAGES_ALIKE, [chat.pk, first, last]))
+
+
+def _messages(chat: Chat, rows: Sequence[Sequence[Any]]) -> list[Message]:
+    messages = [MESSAGE.read(row)[0] for row in rows]
+    for message in messages:
+        message.chat = chat
+    return messages
+
+
+def append_message(
+    message: Message, destination: Delivery.Destination, *, wait: timedelta, customer_wrote_at: datetime | None
+) -> bool:
+    """Insert a message with its delivery, the newest of its chat, and set its key; False if the chat has it.
+
+    The delivery is due after `wait`.
+    """
+    rows = fetch(
+        APPEND_MESSAGE,
+        {
+            "chat": message.chat_id,
+            "direction": message.direction,
+            "uspacy_id": message.uspacy_id,
+            "external_id": message.external_id,
+            "type": message.type,
+            "text": message.text,
+            "author_id": message.author_id,
+            "parent": message.parent_id,
+            "status": message.status,
+            "thanks": None if message.thanks is None else json.dumps(message.thanks),
+            "sent_at": message.sent_at,
+            "created_at": message.created_at,
+            "destination": destination,
+            "wait": wait,
+            "customer_wrote_at": customer_wrote_at,
+        },
+    )
+    for (message.pk,) in rows:
+        message._state.adding = False
+    return bool(rows)
+
+
+def append_delivery(delivery: Delivery) -> None:
+    """Insert a delivery at the end of its lane, and set its key."""
+    [[delivery.pk]] = fetch(
+        APPEND_DELIVERY, [delivery.message_id, delivery.chat_id, delivery.destination, delivery.kind]
+    )
+    delivery._state.adding = False
+
+
+def heads(chat_id: int) -> list[Delivery]:
+    """Return the oldest open delivery of each lane of a chat, Uspacy's first, with all that is about it."""
+    found = []
+    for row in fetch(HEADS, [chat_id]):
+        delivery, message, chat, line, portal = HEAD.read(row)
+        delivery.due_in, delivery.has_files = row[-2:]
+        delivery.message, delivery.chat = message, chat
+        message.chat, chat.line, line.portal = chat, line, portal
+        if not delivery.has_files:
+            message._prefetched_objects_cache = {"attachments": message.attachments.none()}
+        found.append(delivery)
+    return found
+
+
+def claim(delivery: Delivery, lease: timedelta) -> bool:
+    """Raise `attempts` if it is still what we read, and the delivery due; False if another worker was faster."""
+    return bool(fetch(CLAIM, [lease, delivery.pk, delivery.attempts]))
+
+
+def settle_sent(delivery: Delivery) -> bool:
+    """Mark a delivery as sent; False if our claim of it was lost."""
+    return bool(fetch(SETTLE_SENT, [delivery.pk, delivery.attempts]))
+
+
+def settle_brought(delivery: Delivery) -> bool:
+    """Mark a delivery to Uspacy as sent, and its message with it; False if our claim of it was lost."""
+    return bool(fetch(SETTLE_BROUGHT, [delivery.pk, delivery.attempts]))
+
+
+def name_message(message: Message, external_id: str) -> None:
+    """Give a message the id that its messenger told us."""
+    [[message.external_id]] = fetch(NAME_MESSAGE, {"external_id": external_id, "message": message.pk})
+
+
+def advance(message: Message, status: str, reached_from: Sequence[str], error: str) -> bool:
+    """Give a message a status that is reached only from these; False if it has another."""
+    params = {"status": status, "error": error, "message": message.pk, "reached_from": list(reached_from)}
+    return bool(fetch(ADVANCE, params))
+
+
+def awaiting(source: str, message_id: str, since: datetime) -> list[WebhookEvent]:
+    """Return the events that wait for a message to become known."""
+    return [EVENT.read(row)[0] for row in fetch(AWAITING, [source, message_id, since])]

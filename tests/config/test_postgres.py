@@ -1,0 +1,55 @@
+"""Connections of the pool are looked at before they are used, not asked."""
+
+import psycopg
+import pytest
+from django.db import connection
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def server_process() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+
+def cut_all_connections() -> None:
+    """Do to the pool's connections what a restart of the server does, and wait until it is done."""
+    parameters = {
+        name: connection.settings_dict[upper]
+        for name, upper in {
+            "dbname": "NAME",
+            "user": "USER",
+            "password": "PASSWORD",
+            "host": "HOST",
+            "port": "PORT",
+        }.items()
+    }
+    with psycopg.connect(**parameters, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        ).fetchall()
+
+
+def test_a_connection_that_the_server_has_cut_is_replaced_unnoticed() -> None:
+    before = server_process()
+    connection.close()  # back into the pool
+    cut_all_connections()
+    assert server_process() != before
+
+
+def test_prepared_statements_survive_a_new_connection() -> None:
+    for _time in range(2):
+        for number in range(5):
+            with connection.prepared_cursor() as cursor:
+                cursor.execute("SELECT %s::int", [number])
+                assert cursor.fetchone() == (number,)
+        connection.close()
+        cut_all_connections()
+
+
+def test_a_connection_that_is_used_again_costs_no_statement(django_assert_num_queries) -> None:
+    connection.close()
+    with django_assert_num_queries(1):
+        server_process()

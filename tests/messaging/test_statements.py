@@ -1,0 +1,103 @@
+"""How many statements a message costs: what was measured once stays so (docs/performance.md)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from messaging import delivery, services
+from messaging.models import Chat, Delivery, Message
+from portals import services as portal_services
+from portals.models import Portal
+from tests.benchmarks.product import Conversation, Webhook, customers_messages, notifications
+from tests.simulators import Partner, World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BEGIN_AND_COMMIT = 2
+
+
+@pytest.fixture
+def place(world: World, portal: Portal, partner: Partner, deliver) -> Conversation:
+    """A customer who is known on both sides, and whose partner reports nothing by itself."""
+    partner.auto_delivered = False
+    customer = partner.add_customer("Ann")
+    partner.write(customer, "Hello", wait=True)
+    deliver()
+    world.settle()
+    return Conversation(world.uspacy.portals[portal.domain], partner, customer, Chat.objects.get())
+
+
+@contextmanager
+def statements(count: int) -> Iterator[None]:
+    with CaptureQueriesContext(connection) as captured:
+        yield
+    assert len(captured) == count, [query["sql"] for query in captured.captured_queries]
+
+
+def send(client: Client, webhook: Webhook) -> None:
+    headers = {name: value for name, value in webhook.headers.items() if name != "content-type"}
+    answer = client.post(webhook.path, webhook.body, content_type=webhook.headers["content-type"], headers=headers)
+    assert answer.status_code < 300, answer.content
+
+
+def test_an_operators_message_is_stored(client: Client, world: World, place: Conversation) -> None:
+    webhook = next(notifications(world, [place]))
+    with statements(4 + BEGIN_AND_COMMIT):  # event; chat; known?; message, chat's time and delivery
+        send(client, webhook)
+    assert Message.objects.filter(uspacy_id=webhook.id).exists()
+
+
+def test_a_customers_message_is_stored(client: Client, place: Conversation) -> None:
+    webhook = next(customers_messages([place]))
+    with statements(6 + BEGIN_AND_COMMIT):  # line; event; chat; known?; message and delivery; who waits for it
+        send(client, webhook)
+    assert Message.objects.filter(external_id=webhook.id).exists()
+
+
+def test_a_repeat_costs_less(client: Client, world: World, place: Conversation) -> None:
+    webhook = next(notifications(world, [place]))
+    send(client, webhook)
+    with statements(1 + BEGIN_AND_COMMIT):
+        send(client, webhook)
+
+
+def test_a_customers_message_is_delivered(client: Client, place: Conversation) -> None:
+    send(client, next(customers_messages([place])))
+    with statements(4):  # heads; claim; settle with the message; no more heads
+        delivery.drain(place.chat.pk)
+    assert not Delivery.objects.open().exists()
+
+
+def test_each_further_message_of_a_burst_is_delivered(client: Client, place: Conversation) -> None:
+    calls = customers_messages([place])
+    for _number in range(5):
+        send(client, next(calls))
+    with statements(5 * 3 + 1):
+        delivery.drain(place.chat.pk)
+    assert not Delivery.objects.open().exists()
+
+
+def test_an_operators_message_is_delivered(client: Client, world: World, place: Conversation) -> None:
+    send(client, next(notifications(world, [place])))
+    # heads; claim; then at once lock, settle, id, lock, status, delivery of it; who waits for it; that delivery,
+    # as above; no more heads
+    with statements(2 + BEGIN_AND_COMMIT + 6 + 1 + 3 + 1):
+        delivery.drain(place.chat.pk)
+    assert not Delivery.objects.open().exists()
+
+
+def test_tokens_are_renewed(portal: Portal) -> None:
+    with statements(5 + BEGIN_AND_COMMIT):  # portal; lock; portal; tokens; history
+        portal_services.refresh_tokens(portal.pk, stale_token=portal.token)
+
+
+def test_a_long_lane_costs_no_more_than_a_short_one(place: Conversation) -> None:
+    [message] = Message.objects.filter(chat=place.chat)
+    for _number in range(50):
+        services.enqueue(message, Delivery.Destination.USPACY, Delivery.Kind.EDIT)
+    with statements(1):
+        assert len(delivery._heads(place.chat.pk)) == 1
