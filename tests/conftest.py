@@ -1,7 +1,7 @@
 """What tests share: the app served on a port, the simulated world around it, and a worker to call."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,22 @@ from tests.simulators import Partner, World, serve
 from tests.toy import Messenger, Toy
 
 DOMAIN = "acme.uspacy.ua"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write out what a process of the run could not send to the one that prints: lone surrogates of nasty texts."""
+    report = yield
+    report.sections = [(name, encodable(text)) for name, text in report.sections]
+    if report.longrepr and encodable(text := str(report.longrepr)) != text:
+        report.longrepr = encodable(text)
+    return report
+
+
+def encodable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 @pytest.fixture(scope="session")
