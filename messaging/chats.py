@@ -1,12 +1,37 @@
-"""Which chat an id names. A customer may be known by several: a phone number, a user id, an id they had before."""
+"""Which chat an id names, and what is known of its customer.
 
+A customer may be known by several ids: a phone number, a user id, an id they had before.
+"""
+
+import uuid
 from collections.abc import Sequence
 
 from django.db.models import QuerySet
 
+from externallines.channels.base import Contact, MessageReceived
 from externallines.models import ExternalLine
 from messaging import statements
 from messaging.models import Chat
+
+NAMESPACE = uuid.UUID("6f2f7a52-5a43-4a8e-9e0c-0d4b7d1f5c11")  # of the ids we choose in Uspacy; never changes
+
+
+def lock_of_customer(line: ExternalLine, received: MessageReceived) -> Chat:
+    """Return the chat of a message, locked, with what is known of its customer brought up to date."""
+    known = _lock_known(line, received.chat_id, received.aliases)
+    if known is not None:
+        _bring_up_to_date(known, received)
+        return known
+    chat, _created = Chat.objects.select_for_update(no_key=True).get_or_create(
+        line=line,
+        external_id=received.chat_id,
+        defaults={
+            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
+            "aliases": [alias for alias in dict.fromkeys(received.aliases) if alias != received.chat_id],
+            **_described(received.contact),
+        },
+    )
+    return chat
 
 
 def find(line: ExternalLine, chat_id: str) -> Chat | None:
@@ -15,7 +40,12 @@ def find(line: ExternalLine, chat_id: str) -> Chat | None:
     return chats.filter(external_id=chat_id).first() or _with_alias(chats, [chat_id])
 
 
-def lock_known(line: ExternalLine, chat_id: str, aliases: Sequence[str]) -> Chat | None:
+def with_aliases(chat: Chat, ids: Sequence[str]) -> list[str]:
+    """Return the chat's aliases, with those of `ids` that are new."""
+    return [*chat.aliases, *(each for each in dict.fromkeys(ids) if each not in (*chat.aliases, chat.external_id))]
+
+
+def _lock_known(line: ExternalLine, chat_id: str, aliases: Sequence[str]) -> Chat | None:
     """Return the line's chat that goes by one of these ids, locked; one with this very id before all others."""
     if exact := statements.lock_chat_of_customer(line, chat_id):
         return exact
@@ -25,9 +55,27 @@ def lock_known(line: ExternalLine, chat_id: str, aliases: Sequence[str]) -> Chat
     return chats.select_for_update(no_key=True).get(pk=known.pk) if known else None
 
 
-def with_aliases(chat: Chat, ids: Sequence[str]) -> list[str]:
-    """Return the chat's aliases, with those of `ids` that are new."""
-    return [*chat.aliases, *(each for each in dict.fromkeys(ids) if each not in (*chat.aliases, chat.external_id))]
+def _bring_up_to_date(chat: Chat, received: MessageReceived) -> None:
+    """Store what is news of a chat. Of its customer only their own messages tell; who writes can be answered."""
+    told: dict[str, object] = {"aliases": with_aliases(chat, [received.chat_id, *received.aliases])}
+    if not received.outgoing:
+        told |= {name: value for name, value in _described(received.contact).items() if value}
+        told["blocked"] = False
+    news = {name: value for name, value in told.items() if value != getattr(chat, name)}
+    if news:
+        Chat.objects.filter(pk=chat.pk).update(**news)
+        for name, value in news.items():
+            setattr(chat, name, value)
+
+
+def _described(contact: Contact) -> dict[str, object]:
+    return {
+        "contact_id": contact.id,
+        "name": contact.name,
+        "picture_url": contact.picture_url,
+        "picture": contact.picture,
+        "meta": [{"type": kind, "value": value} for kind, value in contact.meta],
+    }
 
 
 def _with_alias(chats: QuerySet[Chat], ids: Sequence[str]) -> Chat | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from externallines.channels.base import Contact, Media, MediaKind, MessageReceived, Progress
+from externallines.channels.base import Media, MediaKind, MessageReceived, Progress
 from externallines.models import ExternalLine
 from messaging import announcer, chats, parts, statements
 from messaging.models import Attachment, Chat, Delivery, Message
@@ -18,7 +18,6 @@ from messaging.uspacy_events import OperatorFile, OperatorMessage
 
 LAST_BYTE = 0xFF
 ECHO_WAIT = timedelta(seconds=5)  # how long the messenger may take to answer after it has shown us what we sent
-NAMESPACE = uuid.UUID("6f2f7a52-5a43-4a8e-9e0c-0d4b7d1f5c11")  # of the ids we choose in Uspacy; never changes
 STATUS_OF = {
     Progress.SENT: Message.Status.SENT,
     Progress.DELIVERED: Message.Status.DELIVERED,
@@ -45,7 +44,7 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
 
     A known id with another text is an edit. With `outgoing` the business wrote it elsewhere.
     """
-    chat = _lock_chat(line, received)
+    chat = chats.lock_of_customer(line, received)
     if received.outgoing and _is_ours(chat, received):
         return None
     ids = [received.message_id, received.reply_to] if received.reply_to else [received.message_id]
@@ -242,38 +241,6 @@ def find_message(line: ExternalLine, *, external_id: str = "", client_id: str = 
     return parts.find(messages, external_id)
 
 
-def _lock_chat(line: ExternalLine, received: MessageReceived) -> Chat:
-    """Return the customer's chat, locked, with what is known of them brought up to date."""
-    contact = received.contact
-    known = chats.lock_known(line, received.chat_id, received.aliases)
-    if known is not None:
-        _bring_up_to_date(known, received)
-        return known
-    chat, _created = Chat.objects.select_for_update(no_key=True).get_or_create(
-        line=line,
-        external_id=received.chat_id,
-        defaults={
-            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
-            "aliases": [alias for alias in dict.fromkeys(received.aliases) if alias != received.chat_id],
-            **_described(contact),
-        },
-    )
-    return chat
-
-
-def _bring_up_to_date(chat: Chat, received: MessageReceived) -> None:
-    """Store what is news of a chat. Of its customer only their own messages tell; who writes can be answered."""
-    told: dict[str, object] = {"aliases": chats.with_aliases(chat, [received.chat_id, *received.aliases])}
-    if not received.outgoing:
-        told |= {name: value for name, value in _described(received.contact).items() if value}
-        told["blocked"] = False
-    news = {name: value for name, value in told.items() if value != getattr(chat, name)}
-    if news:
-        Chat.objects.filter(pk=chat.pk).update(**news)
-        for name, value in news.items():
-            setattr(chat, name, value)
-
-
 def _append(
     message: Message,
     files: Sequence[Media | OperatorFile],
@@ -314,16 +281,6 @@ def _attach(message: Message, files: Sequence[Media | OperatorFile]) -> None:
             )
             for file in files
         )
-
-
-def _described(contact: Contact) -> dict[str, object]:
-    return {
-        "contact_id": contact.id,
-        "name": contact.name,
-        "picture_url": contact.picture_url,
-        "picture": contact.picture,
-        "meta": [{"type": kind, "value": value} for kind, value in contact.meta],
-    }
 
 
 def _lock_message(message: Message) -> Message:

@@ -23,7 +23,7 @@ DOMAIN = "acme.uspacy.ua"
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write out what a process of the run could not send to the one that prints: lone surrogates of nasty texts."""
+    """Write out what a process of the run cannot send to the one that prints: lone surrogates of nasty texts."""
     report = yield
     report.sections = [(name, encodable(text)) for name, text in report.sections]
     if report.longrepr and encodable(text := str(report.longrepr)) != text:

@@ -20,6 +20,7 @@ FIGURE = "figure"  # the property of a report that has one
 numbers = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the marks are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one process have all tests of this folder: they share the stack."""
     for item in items:
