@@ -11,8 +11,14 @@ help: ## show this
 demo: .venv/synced ## run everything against a simulated Uspacy; ONCE=1 plays it once, CHANNEL=telegram picks a messenger
 	.venv/bin/python -m tests.demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(CHANNEL),--channel $(CHANNEL))
 
-test: .venv/synced ## run the tests; ARGS go to pytest
-	.venv/bin/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
+# All cores first, then one process, because the tests of the whole product share its processes.
+test: .venv/synced ## run the tests; ARGS go to pytest, in one process
+ifdef ARGS
+	.venv/bin/python -m pytest $(ARGS)
+else
+	.venv/bin/python -m pytest --numprocesses auto --ignore tests/e2e
+	.venv/bin/python -m pytest tests/e2e
+endif
 
 soak: .venv/synced ## break things for long: MINUTES=10 of storm, and more; ARGS go to pytest
 	SOAK_MINUTES=$(or $(MINUTES),10) .venv/bin/python -m pytest -m soak tests/e2e $(ARGS)

@@ -3,7 +3,6 @@
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,20 +11,11 @@ from tests.e2e.proxy import Proxy
 from tests.simulators import World
 from tests.stack import Stack
 
-FOLDER = Path(__file__).parent
 MINUTES = float(os.environ.get("SOAK_MINUTES") or 0)  # 0: the short form, as a part of all tests
 Tell = Callable[[str, str], None]
 
 FIGURE = "figure"  # the property of a report that has one
 numbers = itertools.count(1)
-
-
-@pytest.hookimpl(tryfirst=True)  # before the marks are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process have all tests of this folder: they share the stack."""
-    for item in items:
-        if item.path.is_relative_to(FOLDER):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="package")
