@@ -84,14 +84,14 @@ def play(world: "World", channel: str) -> None:
     with step("The portal's owner connects the shop's messenger as a line"):
         line = world.connect_line(DOMAIN, shop, "Shop chat")
         expect(line["uspacy_id"] in world.uspacy.portals[DOMAIN].lines)
-    with step("The line is active"):
-        wait(world, lambda: world.look_at_line(DOMAIN, line)["status"] == "active")
     ann = shop.add_customer("Ann Miller")
     portal = world.uspacy.portals[DOMAIN]
     with step("Ann writes, with a picture, and Uspacy shows a new chat"):
         shop.write(ann, "Good morning! Is this in stock?", files=[("bag.png", PICTURE)])
         wait(world, lambda: "Good morning! Is this in stock?" in shown(portal))
         wait(world, lambda: PICTURE in portal.contents.values())
+    with step("The line is active, at the latest with its first event"):
+        wait(world, lambda: world.look_at_line(DOMAIN, line)["status"] == "active")
     (chat_id,) = portal.chats
     with step("The operator answers, and Ann gets it"):
         answer = world.uspacy.operator_writes(DOMAIN, chat_id, "Yes, **three** are left.")
