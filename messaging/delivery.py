@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LEASE = timedelta(seconds=180)  # of a claim; longer than an attempt without files
-STEP_LEASE = timedelta(seconds=360)  # from one step of a long attempt to the next: a file, and a token, each twice
+STEP_LEASE = timedelta(seconds=600)  # of a step of a long attempt: a file is fetched and sent, each maybe twice
 FRESH_SECONDS = 10.0  # after a claim, in which nobody else can have it
 RUN_SECONDS = 20.0  # then the next chat gets the thread
 FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
@@ -123,9 +123,19 @@ def _keep(delivery: Delivery, claimed_at: float) -> None:
 
 
 def _extend(delivery: Delivery) -> None:
-    """Renew the lease in the middle of an attempt. Raises ClaimLost, and Busy if this process is ending."""
+    """Renew the lease before a further step. Raises ClaimLost, and Busy if this process is ending."""
+    _heed_stop()
+    _renew(delivery)
+
+
+def _heed_stop() -> None:
+    """Raise Busy if this process is ending."""
     if _stopping.is_set():
         raise Busy("The worker is ending; another one begins again.")
+
+
+def _renew(delivery: Delivery) -> None:
+    """Renew the lease in the middle of an attempt. Raises ClaimLost."""
     if not _ours(delivery).update(available_at=Now() + STEP_LEASE):
         raise ClaimLost
 
@@ -147,8 +157,12 @@ def _postpone(delivery: Delivery, delay: float, *, gave_up: bool) -> bool:
 
 
 def _record_part(delivery: Delivery, part_id: str) -> None:
-    """Remember what the messenger took of a message so far. Raises ClaimLost."""
-    _settle_surely(partial(receipts.record_part, delivery, part_id, still_ours=partial(_extend, delivery)))
+    """Remember what the messenger took of a message so far, even if this process is ending.
+
+    Raises ClaimLost, and only then Busy.
+    """
+    _settle_surely(partial(receipts.record_part, delivery, part_id, still_ours=partial(_renew, delivery)))
+    _heed_stop()
 
 
 def _settle_surely(settle: Callable[[], T]) -> T:
@@ -256,9 +270,9 @@ def _delay(delivery: Delivery, exc: Exception) -> float:
 def release(deliveries: DeliveryQuerySet) -> None:
     """Try now what would wait long for its next attempt: somebody says that the other side is well again.
 
-    What waits no longer than a lease may be in a worker's hands, and stays as it is.
+    What waits no longer than the longest lease may be in a worker's hands, and stays as it is.
     """
-    deliveries.open().filter(available_at__gt=Now() + LEASE).update(available_at=Now())
+    deliveries.open().filter(available_at__gt=Now() + STEP_LEASE).update(available_at=Now())
 
 
 def expire_held() -> int:

@@ -129,8 +129,14 @@ def _outbound_file(attachment: Attachment, still_ours: Callable[[], None]) -> Ou
         sha256=attachment.sha256,
         kind=MediaKind(attachment.kind),
         url=attachment_url(attachment),
-        write_to=partial(read_from_uspacy, attachment),
+        write_to=partial(_write_next, attachment, still_ours),
     )
+
+
+def _write_next(attachment: Attachment, still_ours: Callable[[], None], into: BinaryIO) -> None:
+    """Write an operator's file to `into`, of which the messenger has nothing yet: a step of its own."""
+    still_ours()
+    read_from_uspacy(attachment, into)
 
 
 def _max_bytes() -> int:

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import MessageDeleted, Progress, StatusReported
-from messaging import parts, services
+from messaging import delivery, parts, services
 from messaging.models import Chat, Delivery, Message
 from portals.http import Refused, ServerFault
 
@@ -83,6 +83,20 @@ def test_a_crash_between_parts_repeats_the_part_under_way_only(toy, chat, delive
     due_again()
     deliver()
     assert toy.texts == ["one", "two", "two", "three"]
+
+
+def test_a_part_that_was_taken_while_its_worker_was_told_to_end_is_not_sent_again(toy, answer, deliver):
+    toy.before_answer = lambda part_id: delivery.stop()
+    try:
+        message = answer("one|two|three")
+    finally:
+        delivery._stopping.clear()
+    assert toy.texts == ["one"]
+    assert message.earlier_ids == toy.ids
+    toy.before_answer = lambda part_id: None
+    due_again()
+    deliver()
+    assert toy.texts == ["one", "two", "three"]
 
 
 def test_a_worker_that_lost_its_claim_records_no_part_and_sends_no_further(toy, answer, deliver):
