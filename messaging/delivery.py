@@ -35,6 +35,7 @@ STEP_LEASE = timedelta(seconds=600)  # of a step of a long attempt: a file is fe
 FRESH_SECONDS = 10.0  # after a claim, in which nobody else can have it
 RUN_SECONDS = 20.0  # then the next chat gets the thread
 FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
+BLOCK_DOUBT = 60.0  # seconds between the failures that may mean that the customer cannot be reached any more
 EXPIRED_AT_ONCE = 500
 SETTLE_SECONDS = 600.0  # how long a result waits for a database that is away
 
@@ -86,8 +87,8 @@ def _attempt(delivery: Delivery) -> bool:
         outcome = "lost"
     except Exception as exc:  # the one place that decides what a failure means
         if isinstance(exc, AccountThrottled):
-            pacing.pause(delivery, _delay(delivery, exc))
-        outcome = _settle_surely(partial(_settle_failure, delivery, exc))
+            pacing.pause(delivery, exc.retry_after or FIRST_RETRY)
+        outcome = _settle_surely(partial(_settle_failure, delivery, _judge(delivery, exc)))
     else:
         outcome = _settle_surely(partial(_settle_success, delivery, receipt))
         if receipt is not None:
@@ -134,9 +135,9 @@ def _heed_stop() -> None:
         raise Busy("The worker is ending; another one begins again.")
 
 
-def _renew(delivery: Delivery) -> None:
-    """Renew the lease in the middle of an attempt. Raises ClaimLost."""
-    if not _ours(delivery).update(available_at=Now() + STEP_LEASE):
+def _renew(delivery: Delivery, **news: bool) -> None:
+    """Renew the lease in the middle of an attempt, and store what is new of it. Raises ClaimLost."""
+    if not _ours(delivery).update(available_at=Now() + STEP_LEASE, **news):
         raise ClaimLost
 
 
@@ -161,7 +162,9 @@ def _record_part(delivery: Delivery, part_id: str) -> None:
 
     Raises ClaimLost, and only then Busy.
     """
-    _settle_surely(partial(receipts.record_part, delivery, part_id, still_ours=partial(_renew, delivery)))
+    keep = partial(_renew, delivery, ambiguous=False)  # the doubt was about this part
+    _settle_surely(partial(receipts.record_part, delivery, part_id, still_ours=keep))
+    delivery.ambiguous = False
     _heed_stop()
 
 
@@ -200,17 +203,37 @@ def _settle_taken(delivery: Delivery, receipt: Receipt) -> bool:
     return True
 
 
+def _judge(delivery: Delivery, exc: Exception) -> Exception:
+    """Return what a failure is to be taken for, after those before it, and count it with them."""
+    if isinstance(exc, Busy):
+        return exc  # nothing was tried
+    kind = type(exc).__name__
+    delivery.in_a_row = delivery.in_a_row + 1 if delivery.failure == kind else 1
+    delivery.failure = kind
+    if isinstance(exc, Doubtful) and delivery.in_a_row > exc.tolerated:
+        return exc.final
+    if isinstance(exc, destinations.Unheard):
+        if delivery.ambiguous:  # a messenger without idempotency keys gets one repeat, no more
+            return Refused(f"It may or may not have arrived: {exc}", code=exc.code)
+        delivery.ambiguous = True
+    return exc
+
+
 @transaction.atomic
 def _settle_failure(delivery: Delivery, exc: Exception) -> str:
-    if isinstance(exc, Doubtful) and delivery.attempts > exc.tolerated:
-        exc = exc.final
     services.lock(delivery.chat_id)
     delivery.error = _sentence(exc)
-    if isinstance(exc, AccountProblem) and delivery.attempts > exc.tolerated:
+    if isinstance(exc, AccountProblem) and delivery.in_a_row > exc.tolerated:
         report_problem(delivery.chat.line, delivery.error)
     if _may_try_again(delivery, exc):
         delay = _delay(delivery, exc)
-        kept = _ours(delivery).update(available_at=Now() + timedelta(seconds=delay), error=delivery.error)
+        kept = _ours(delivery).update(
+            available_at=Now() + timedelta(seconds=delay),
+            error=delivery.error,
+            failure=delivery.failure,
+            in_a_row=delivery.in_a_row,
+            ambiguous=delivery.ambiguous,
+        )
         return "waiting" if kept else "lost"
     if not _ours(delivery).update(status=Delivery.Status.FAILED, error=delivery.error, settled_at=Now()):
         return "lost"
@@ -251,7 +274,7 @@ def _sentence(exc: Exception) -> str:
 def _is_held(delivery: Delivery, exc: Exception) -> bool:
     """Whether a person has to mend the portal or the line before the lane can go on."""
     if isinstance(exc, AccountProblem):
-        return delivery.attempts > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
+        return delivery.in_a_row > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
     return isinstance(exc, NeedsReinstall)
 
 
@@ -264,6 +287,8 @@ def _delay(delivery: Delivery, exc: Exception) -> float:
     backoff = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(delivery.attempts - 1, 20))
     backoff *= random.uniform(0.8, 1.2)  # noqa: S311  no secret
     asked = exc.retry_after if isinstance(exc, RemoteError) else None
+    if asked is None and isinstance(exc, Doubtful) and isinstance(exc.final, Blocked):
+        asked = BLOCK_DOUBT
     return max(backoff, asked or 0.0)
 
 

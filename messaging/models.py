@@ -196,6 +196,9 @@ class Delivery(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     available_at = models.DateTimeField(db_default=Now())  # next attempt, or end of the lease
     error = models.TextField(blank=True, default="")  # of the last attempt
+    failure = models.CharField(max_length=50, blank=True, default="", db_default="")  # its kind
+    in_a_row = models.PositiveIntegerField(default=0, db_default=0)  # failures of that kind, up to now
+    ambiguous = models.BooleanField(default=False, db_default=False)  # an earlier attempt may have arrived
     created_at = models.DateTimeField(db_default=Now())
     settled_at = models.DateTimeField(null=True, blank=True)
 

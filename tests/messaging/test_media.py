@@ -334,5 +334,12 @@ def test_to_fetch_a_file_for_its_messenger_is_a_step_of_its_own(world, attach):
     assert steps == [0, 1]  # before each of the two times it was fetched: to be measured, and to be sent
 
 
+def test_a_file_that_cannot_be_fetched_leaves_no_doubt_about_the_message(world, attach):
+    [file] = transfer.outbound_files(attach().message, lambda: None)
+    world.faults.add("/files/.*", "status", code=503)
+    with pytest.raises(transfer.NotFetched):
+        file.write_to(io.BytesIO())
+
+
 def fetched(world):
     return world.requests.matching("/files/.*", "GET")

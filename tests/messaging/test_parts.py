@@ -54,7 +54,7 @@ def test_the_parts_of_a_message_are_remembered_and_the_last_is_its_id(toy, answe
 
 
 def test_a_failure_between_parts_repeats_none_that_was_taken(toy, answer, deliver):
-    toy.failures = [None, None, ServerFault("Try later.")]
+    toy.failures = [None, None, ServerFault("Try later.", code="503")]
     message = answer("one|two|three")
     assert (message.status, len(message.earlier_ids)) == ("queued", 2)
     due_again()
