@@ -72,7 +72,8 @@ def _create_in_uspacy(delivery: Delivery, still_ours: Callable[[], None]) -> Non
     notes = transfer.upload_attachments(delivery, client, still_ours)
     still_ours()
     parts = _parts(message.text, notes)
-    Message.objects.filter(pk=message.pk).exclude(uspacy_parts=len(parts)).update(uspacy_parts=len(parts))
+    if message.uspacy_parts != len(parts):
+        Message.objects.filter(pk=message.pk).update(uspacy_parts=len(parts))
     for number, text in enumerate(parts):
         content = _uspacy_message(message, number, text)
         try:
