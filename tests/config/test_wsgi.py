@@ -44,4 +44,4 @@ def test_the_process_is_live_while_all_places_are_taken(
 
 
 def test_the_probe_has_the_prefix_of_all_paths(settings: Any) -> None:
-    assert wsgi.LIVE == ("/health/live", f"/{settings.URL_PREFIX}/health/live")
+    assert ("/health/live", f"/{settings.URL_PREFIX}/health/live") == wsgi.LIVE

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import MessageDeleted, Progress, StatusReported
-from messaging import delivery, parts, services
+from messaging import delivery, parts, receipts, services
 from messaging.models import Chat, Delivery, Message
 from portals.http import Refused, ServerFault
 
@@ -241,6 +241,16 @@ def test_a_receipt_holds_the_next_message_back_until_a_status_is_reported(toy, a
     assert toy.texts == ["picture"]
     assert Delivery.objects.open().get().attempts == 0
     toy.tell(StatusReported(Progress.SENT, message_id=first.external_id))  # which changes nothing else
+    deliver()
+    assert toy.texts == ["picture", "text"]
+
+
+def test_a_hold_ends_that_was_unknown_when_its_status_came(toy, answer, chat, deliver):
+    read_before = Chat.objects.get()
+    toy.hold = 60.0
+    first = answer("picture")
+    answer("text")
+    receipts.release(read_before, told=[first.pk])
     deliver()
     assert toy.texts == ["picture", "text"]
 
