@@ -207,7 +207,7 @@ def _judge(delivery: Delivery, exc: Exception) -> Exception:
     """Return what a failure is to be taken for, after those before it, and count it with them."""
     if isinstance(exc, Busy):
         return exc  # nothing was tried
-    kind = type(exc).__name__
+    kind = type(exc).__name__[:50]
     delivery.in_a_row = delivery.in_a_row + 1 if delivery.failure == kind else 1
     delivery.failure = kind
     if isinstance(exc, Doubtful) and delivery.in_a_row > exc.tolerated:

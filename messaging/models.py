@@ -37,7 +37,7 @@ class Chat(models.Model):
     meta = models.JSONField(blank=True, default=list)  # [{"type", "value"}], as Uspacy wants it
     blocked = models.BooleanField(default=False)  # by the customer, until they write again
     customer_wrote_at = models.DateTimeField(null=True, blank=True)  # their newest message, as the messenger tells
-    held_until = models.DateTimeField(null=True, blank=True)  # the customer gets nothing before: see `parts.hold`
+    held_until = models.DateTimeField(null=True, blank=True)  # the customer gets nothing before: `receipts`
     held_by = models.BigIntegerField(null=True, blank=True)  # the id of the message behind which the others wait
     last_message_at = models.DateTimeField(default=timezone.now)
 
