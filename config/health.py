@@ -14,6 +14,8 @@ from django_celery_beat.models import PeriodicTask
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from config.postgres.base import is_alive
+
 SWEEP = "Sweep"  # the name of beat's most frequent entry
 BEAT_SEEN_WITHIN = timedelta(minutes=2)
 PATIENCE = 1  # seconds that the database or the broker may take, for probes do not wait long themselves
@@ -51,8 +53,12 @@ def _database() -> None:
     """Use the pool itself: Django would wait for a connection as long as for a request."""
     pool = cast(Any, connection).pool
     pool.open()
-    with pool.connection(timeout=PATIENCE) as database:
-        database.execute("SELECT 1")
+    while True:
+        with pool.connection(timeout=PATIENCE) as database:
+            if is_alive(database):
+                database.execute("SELECT 1")
+                return
+            database.close()  # cut while it was idle: the pool makes another
 
 
 def _broker() -> None:

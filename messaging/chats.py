@@ -18,19 +18,22 @@ NAMESPACE = uuid.UUID("6f2f7a52-5a43-4a8e-9e0c-0d4b7d1f5c11")  # of the ids we c
 
 def lock_of_customer(line: ExternalLine, received: MessageReceived) -> Chat:
     """Return the chat of a message, locked, with what is known of its customer brought up to date."""
-    known = _lock_known(line, received.chat_id, received.aliases)
-    if known is not None:
-        _bring_up_to_date(known, received)
-        return known
-    chat, _created = Chat.objects.select_for_update(no_key=True).get_or_create(
-        line=line,
-        external_id=received.chat_id,
-        defaults={
-            "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
-            "aliases": [alias for alias in dict.fromkeys(received.aliases) if alias != received.chat_id],
-            **_described(received.contact),
-        },
-    )
+    chat, is_new = _lock_known(line, received.chat_id, received.aliases), False
+    if chat is None and received.aliases:  # their first messages may come at once, under several of their ids
+        statements.lock_ids(line, [received.chat_id, *received.aliases])
+        chat = _lock_known(line, received.chat_id, received.aliases)
+    if chat is None:
+        chat, is_new = Chat.objects.select_for_update(no_key=True).get_or_create(
+            line=line,
+            external_id=received.chat_id,
+            defaults={
+                "uspacy_id": uuid.uuid5(NAMESPACE, f"{line.key} {received.chat_id}"),
+                "aliases": [alias for alias in dict.fromkeys(received.aliases) if alias != received.chat_id],
+                **_described(received.contact),
+            },
+        )
+    if not is_new:
+        _bring_up_to_date(chat, received)
     return chat
 
 
@@ -60,6 +63,7 @@ def _bring_up_to_date(chat: Chat, received: MessageReceived) -> None:
     told: dict[str, object] = {"aliases": with_aliases(chat, [received.chat_id, *received.aliases])}
     if not received.outgoing:
         told |= {name: value for name, value in _described(received.contact).items() if value}
+        told["meta"] = _merged(chat.meta, received.contact.meta)
         told["blocked"] = False
     news = {name: value for name, value in told.items() if value != getattr(chat, name)}
     if news:
@@ -68,13 +72,23 @@ def _bring_up_to_date(chat: Chat, received: MessageReceived) -> None:
             setattr(chat, name, value)
 
 
+def _merged(known: Sequence[dict[str, str]], told: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """What is told of a customer, and what was known of them that it is silent about."""
+    types = {kind for kind, _value in told}
+    return [*_pairs(told), *(entry for entry in known if entry["type"] not in types)]
+
+
+def _pairs(meta: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"type": kind, "value": value} for kind, value in meta]
+
+
 def _described(contact: Contact) -> dict[str, object]:
     return {
         "contact_id": contact.id,
         "name": contact.name,
         "picture_url": contact.picture_url,
         "picture": contact.picture,
-        "meta": [{"type": kind, "value": value} for kind, value in contact.meta],
+        "meta": _pairs(contact.meta),
     }
 
 

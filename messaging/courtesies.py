@@ -4,7 +4,7 @@ import structlog
 
 from externallines.channels.base import Contact
 from externallines.services import get_channel
-from messaging.models import Delivery, Message
+from messaging.models import Chat, Delivery, Message
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +30,15 @@ def look_up(delivery: Delivery) -> None:
         return
     if told == known:
         return
-    chat.name, chat.picture_url, chat.picture = told.name[:255], told.picture_url, told.picture
-    chat.meta = [{"type": kind, "value": value} for kind, value in told.meta]
-    chat.save(update_fields=["name", "picture_url", "picture", "meta"])
+    news = {
+        "name": told.name[:255],
+        "picture_url": told.picture_url,
+        "picture": told.picture,
+        "meta": [{"type": kind, "value": value} for kind, value in told.meta],
+    }
+    # Unless the customer has written meanwhile, and told something newer.
+    Chat.objects.filter(pk=chat.pk, name=chat.name, meta=chat.meta).update(**news)
+    chat.refresh_from_db(fields=list(news))
 
 
 def thank(delivery: Delivery) -> None:

@@ -31,10 +31,11 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LEASE = timedelta(seconds=180)  # of a claim; longer than an attempt without files
-STEP_LEASE = timedelta(seconds=360)  # from one step of a long attempt to the next: a file, and a token, each twice
+STEP_LEASE = timedelta(seconds=600)  # of a step of a long attempt: a file is fetched and sent, each maybe twice
 FRESH_SECONDS = 10.0  # after a claim, in which nobody else can have it
 RUN_SECONDS = 20.0  # then the next chat gets the thread
 FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
+BLOCK_DOUBT = 60.0  # seconds between the failures that may mean that the customer cannot be reached any more
 EXPIRED_AT_ONCE = 500
 SETTLE_SECONDS = 600.0  # how long a result waits for a database that is away
 
@@ -86,8 +87,8 @@ def _attempt(delivery: Delivery) -> bool:
         outcome = "lost"
     except Exception as exc:  # the one place that decides what a failure means
         if isinstance(exc, AccountThrottled):
-            pacing.pause(delivery, _delay(delivery, exc))
-        outcome = _settle_surely(partial(_settle_failure, delivery, exc))
+            pacing.pause(delivery, exc.retry_after or FIRST_RETRY)
+        outcome = _settle_surely(partial(_settle_failure, delivery, _judge(delivery, exc)))
     else:
         outcome = _settle_surely(partial(_settle_success, delivery, receipt))
         if receipt is not None:
@@ -123,10 +124,20 @@ def _keep(delivery: Delivery, claimed_at: float) -> None:
 
 
 def _extend(delivery: Delivery) -> None:
-    """Renew the lease in the middle of an attempt. Raises ClaimLost, and Busy if this process is ending."""
+    """Renew the lease before a further step. Raises ClaimLost, and Busy if this process is ending."""
+    _heed_stop()
+    _renew(delivery)
+
+
+def _heed_stop() -> None:
+    """Raise Busy if this process is ending."""
     if _stopping.is_set():
         raise Busy("The worker is ending; another one begins again.")
-    if not _ours(delivery).update(available_at=Now() + STEP_LEASE):
+
+
+def _renew(delivery: Delivery, **news: bool) -> None:
+    """Renew the lease in the middle of an attempt, and store what is new of it. Raises ClaimLost."""
+    if not _ours(delivery).update(available_at=Now() + STEP_LEASE, **news):
         raise ClaimLost
 
 
@@ -147,8 +158,14 @@ def _postpone(delivery: Delivery, delay: float, *, gave_up: bool) -> bool:
 
 
 def _record_part(delivery: Delivery, part_id: str) -> None:
-    """Remember what the messenger took of a message so far. Raises ClaimLost."""
-    _settle_surely(partial(receipts.record_part, delivery, part_id, still_ours=partial(_extend, delivery)))
+    """Remember what the messenger took of a message so far, even if this process is ending.
+
+    Raises ClaimLost, and only then Busy.
+    """
+    keep = partial(_renew, delivery, ambiguous=False)  # the doubt was about this part
+    _settle_surely(partial(receipts.record_part, delivery, part_id, still_ours=keep))
+    delivery.ambiguous = False
+    _heed_stop()
 
 
 def _settle_surely(settle: Callable[[], T]) -> T:
@@ -186,17 +203,37 @@ def _settle_taken(delivery: Delivery, receipt: Receipt) -> bool:
     return True
 
 
+def _judge(delivery: Delivery, exc: Exception) -> Exception:
+    """Return what a failure is to be taken for, after those before it, and count it with them."""
+    if isinstance(exc, Busy):
+        return exc  # nothing was tried
+    kind = type(exc).__name__[:50]
+    delivery.in_a_row = delivery.in_a_row + 1 if delivery.failure == kind else 1
+    delivery.failure = kind
+    if isinstance(exc, Doubtful) and delivery.in_a_row > exc.tolerated:
+        return exc.final
+    if isinstance(exc, destinations.Unheard):
+        if delivery.ambiguous:  # a messenger without idempotency keys gets one repeat, no more
+            return Refused(f"It may or may not have arrived: {exc}", code=exc.code)
+        delivery.ambiguous = True
+    return exc
+
+
 @transaction.atomic
 def _settle_failure(delivery: Delivery, exc: Exception) -> str:
-    if isinstance(exc, Doubtful) and delivery.attempts > exc.tolerated:
-        exc = exc.final
     services.lock(delivery.chat_id)
     delivery.error = _sentence(exc)
-    if isinstance(exc, AccountProblem) and delivery.attempts > exc.tolerated:
+    if isinstance(exc, AccountProblem) and delivery.in_a_row > exc.tolerated:
         report_problem(delivery.chat.line, delivery.error)
     if _may_try_again(delivery, exc):
         delay = _delay(delivery, exc)
-        kept = _ours(delivery).update(available_at=Now() + timedelta(seconds=delay), error=delivery.error)
+        kept = _ours(delivery).update(
+            available_at=Now() + timedelta(seconds=delay),
+            error=delivery.error,
+            failure=delivery.failure,
+            in_a_row=delivery.in_a_row,
+            ambiguous=delivery.ambiguous,
+        )
         return "waiting" if kept else "lost"
     if not _ours(delivery).update(status=Delivery.Status.FAILED, error=delivery.error, settled_at=Now()):
         return "lost"
@@ -237,7 +274,7 @@ def _sentence(exc: Exception) -> str:
 def _is_held(delivery: Delivery, exc: Exception) -> bool:
     """Whether a person has to mend the portal or the line before the lane can go on."""
     if isinstance(exc, AccountProblem):
-        return delivery.attempts > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
+        return delivery.in_a_row > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
     return isinstance(exc, NeedsReinstall)
 
 
@@ -250,15 +287,17 @@ def _delay(delivery: Delivery, exc: Exception) -> float:
     backoff = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(delivery.attempts - 1, 20))
     backoff *= random.uniform(0.8, 1.2)  # noqa: S311  no secret
     asked = exc.retry_after if isinstance(exc, RemoteError) else None
+    if asked is None and isinstance(exc, Doubtful) and isinstance(exc.final, Blocked):
+        asked = BLOCK_DOUBT
     return max(backoff, asked or 0.0)
 
 
 def release(deliveries: DeliveryQuerySet) -> None:
     """Try now what would wait long for its next attempt: somebody says that the other side is well again.
 
-    What waits no longer than a lease may be in a worker's hands, and stays as it is.
+    What waits no longer than the longest lease may be in a worker's hands, and stays as it is.
     """
-    deliveries.open().filter(available_at__gt=Now() + LEASE).update(available_at=Now())
+    deliveries.open().filter(available_at__gt=Now() + STEP_LEASE).update(available_at=Now())
 
 
 def expire_held() -> int:

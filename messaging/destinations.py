@@ -1,5 +1,6 @@
 """One attempt at a delivery: the calls to Uspacy or to the line's messenger."""
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -9,7 +10,7 @@ from externallines.channels.base import Blocked, OutboundMessage, Receipt
 from externallines.services import get_channel
 from messaging import courtesies, pictures, services, transfer
 from messaging.models import Chat, Delivery, Message
-from portals.http import Refused
+from portals.http import Refused, RemoteError, ServerFault, Unreachable
 from portals.services import get_client
 from portals.uspacy import DuplicateMessage, MessageFields, UspacyClient
 
@@ -20,6 +21,12 @@ USPACY_STATUS = {
     Message.Status.READ: "read",
     Message.Status.FAILED: "error",
 }
+
+
+class Unheard(RemoteError):
+    """The messenger may have taken a message, and would take a repeat for another one."""
+
+    retryable = True
 
 
 def remote(delivery: Delivery) -> str:
@@ -65,7 +72,8 @@ def _create_in_uspacy(delivery: Delivery, still_ours: Callable[[], None]) -> Non
     notes = transfer.upload_attachments(delivery, client, still_ours)
     still_ours()
     parts = _parts(message.text, notes)
-    Message.objects.filter(pk=message.pk).exclude(uspacy_parts=len(parts)).update(uspacy_parts=len(parts))
+    if message.uspacy_parts != len(parts):
+        Message.objects.filter(pk=message.pk).update(uspacy_parts=len(parts))
     for number, text in enumerate(parts):
         content = _uspacy_message(message, number, text)
         try:
@@ -175,7 +183,20 @@ def _send_to_customer(
         raise Blocked("The customer has blocked the business. They have to write first.")
     files = transfer.outbound_files(message, still_ours)
     still_ours()
-    return get_channel(chat.line).send(replace(_outbound(delivery), files=files, record=record))
+    channel = get_channel(chat.line)
+    try:
+        return channel.send(replace(_outbound(delivery), files=files, record=record))
+    except (Unreachable, ServerFault) as exc:
+        if channel.repeats_are_known or not _may_have_arrived(exc):
+            raise
+        raise Unheard(str(exc), code=exc.code, retry_after=exc.retry_after) from exc
+
+
+def _may_have_arrived(exc: Unreachable | ServerFault) -> bool:
+    """Whether a call may have had its effect: no answer came, or a good one that cannot be read."""
+    if isinstance(exc, Unreachable):
+        return exc.code != "connect"
+    return re.fullmatch(r"(2\d\d)?", exc.code) is not None
 
 
 def _edit_at_customer(delivery: Delivery) -> None:

@@ -127,10 +127,11 @@ def _interpret(event: WebhookEvent, interpret: Interpreter) -> list[str]:
 
 def _store_failure(source: str, key: str, text: str) -> None:
     """Keep an event that could not be interpreted, with the traceback of the exception being handled."""
-    event = WebhookEvent.objects.store(source, key, text)
-    if event is not None:
-        _mark_failed(event)
-        event.save(update_fields=OUTCOME)
+    with transaction.atomic():
+        event = WebhookEvent.objects.store(source, key, text)
+        if event is not None:
+            _mark_failed(event)
+            event.save(update_fields=OUTCOME)
 
 
 def _mark_failed(event: WebhookEvent) -> None:

@@ -1,8 +1,11 @@
 """Customers' files that could not be had when their texts were due: the texts went ahead, the files may follow."""
 
+import time
 from datetime import timedelta
 
+import structlog
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from messaging import services
@@ -11,6 +14,9 @@ from messaging.transfer import FILE_STATE, LATE_FILE_PAUSE, upload, uploaded_bef
 from portals.http import RemoteError
 from portals.services import get_client
 
+log = structlog.get_logger(__name__)
+
+RUN_SECONDS = 20.0  # then the rest waits for the next run
 AT_ONCE = 100
 LEASE = timedelta(minutes=10)  # longer than a download and an upload
 LONGEST_PAUSE = timedelta(minutes=15)
@@ -18,8 +24,11 @@ LONGEST_PAUSE = timedelta(minutes=15)
 
 def fetch_due() -> None:
     """Try again for the files whose time has come; where one comes, its message is sent once more, whole."""
+    until = time.monotonic() + RUN_SECONDS
     due = Attachment.objects.filter(retry_at__lte=timezone.now()).order_by("retry_at")
     for attachment in due.select_related("message__chat__line__portal")[:AT_ONCE]:
+        if time.monotonic() > until:
+            return
         unclaimed = Attachment.objects.filter(pk=attachment.pk, retry_at=attachment.retry_at)
         if unclaimed.update(retry_at=timezone.now() + LEASE):
             _fetch(attachment)
@@ -35,11 +44,15 @@ def _fetch(attachment: Attachment) -> None:
     except RemoteError as exc:
         attachment.error = str(exc)
         _put_off(attachment, may_follow=exc.retryable)
+    except Exception as exc:  # a fault of ours with this file: the others do not wait for a new release
+        log.error("late_file_fault", attachment_id=attachment.pk, exc_info=exc)
+        _put_off(attachment, may_follow=True)
     else:
         attachment.error, attachment.retry_at = "", None
-    attachment.save(update_fields=FILE_STATE)
-    if attachment.uspacy_file is not None:
-        services.record_late_file(message)
+    with transaction.atomic():
+        attachment.save(update_fields=FILE_STATE)
+        if attachment.uspacy_file is not None:
+            services.record_late_file(message)
 
 
 def _put_off(attachment: Attachment, *, may_follow: bool) -> None:

@@ -37,7 +37,7 @@ class Chat(models.Model):
     meta = models.JSONField(blank=True, default=list)  # [{"type", "value"}], as Uspacy wants it
     blocked = models.BooleanField(default=False)  # by the customer, until they write again
     customer_wrote_at = models.DateTimeField(null=True, blank=True)  # their newest message, as the messenger tells
-    held_until = models.DateTimeField(null=True, blank=True)  # the customer gets nothing before: see `parts.hold`
+    held_until = models.DateTimeField(null=True, blank=True)  # the customer gets nothing before: `receipts`
     held_by = models.BigIntegerField(null=True, blank=True)  # the id of the message behind which the others wait
     last_message_at = models.DateTimeField(default=timezone.now)
 
@@ -196,6 +196,9 @@ class Delivery(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     available_at = models.DateTimeField(db_default=Now())  # next attempt, or end of the lease
     error = models.TextField(blank=True, default="")  # of the last attempt
+    failure = models.CharField(max_length=50, blank=True, default="", db_default="")  # its kind
+    in_a_row = models.PositiveIntegerField(default=0, db_default=0)  # failures of that kind, up to now
+    ambiguous = models.BooleanField(default=False, db_default=False)  # an earlier attempt may have arrived
     created_at = models.DateTimeField(db_default=Now())
     settled_at = models.DateTimeField(null=True, blank=True)
 

@@ -1,7 +1,7 @@
 """A customer goes on under another id, as with a new phone number."""
 
 import structlog
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from externallines.channels.base import ChatMoved
@@ -31,10 +31,9 @@ def _move(line: ExternalLine, chat: Chat, event: ChatMoved) -> bool:
     if Message.objects.filter(chat=chat, external_id=event.message_id).exists():
         return False
     other = chats.find(line, event.new_chat_id)
-    if other is None:
-        _rename(chat, event)
-    elif other.pk != chat.pk:
-        log.warning("chat_moved_onto_another", chat_id=chat.pk, other_id=other.pk)
+    there_are_two = other.pk != chat.pk if other else not _rename(chat, event)
+    if there_are_two:
+        log.warning("chat_moved_onto_another", chat_id=chat.pk)
     message = Message.objects.create(
         chat=chat,
         external_id=event.message_id,
@@ -48,11 +47,18 @@ def _move(line: ExternalLine, chat: Chat, event: ChatMoved) -> bool:
     return True
 
 
-def _rename(chat: Chat, event: ChatMoved) -> None:
+def _rename(chat: Chat, event: ChatMoved) -> bool:
+    """Give the chat its new id; False if another chat has got it just now."""
     old, new = chat.external_id, event.new_chat_id
     chat.aliases = [*chats.with_aliases(chat, [event.chat_id]), old]
     chat.aliases = list(dict.fromkeys(alias for alias in chat.aliases if alias != new))
     chat.external_id = new
     chat.contact_id = new if chat.contact_id in ("", old) else chat.contact_id
     chat.meta = [{**entry, "value": new} if entry["value"] == old else entry for entry in chat.meta]
-    chat.save(update_fields=["external_id", "aliases", "contact_id", "meta"])
+    try:
+        with transaction.atomic():
+            chat.save(update_fields=["external_id", "aliases", "contact_id", "meta"])
+    except IntegrityError:
+        chat.refresh_from_db()
+        return False
+    return True

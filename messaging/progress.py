@@ -23,12 +23,16 @@ MOVES_ON = {
 def record_progress(line: ExternalLine, event: ChatProgressed) -> bool:
     """Move our messages of a chat on, and queue the status of each for Uspacy; False if nothing changed.
 
-    Raises Irrelevant.
+    Raises Irrelevant; it is looked at again once the message it names is known.
     """
     chat = chats.find(line, event.chat_id)
     if chat is None or event.status not in MOVES_ON:
         raise Irrelevant("unknown chat" if chat is None else "no watermark")
-    return _move_on(chat, _covered(chat, event), event.status)
+    named = parts.find(Message.objects.filter(chat=chat), event.message_id) if event.message_id else None
+    moved = _move_on(chat, _covered(event, named), event.status)
+    if event.message_id and named is None:
+        raise Irrelevant("unknown message", awaits=event.message_id)
+    return moved
 
 
 @transaction.atomic(savepoint=False)
@@ -56,16 +60,14 @@ def _move_on(chat: Chat, covered: Q, status: Progress) -> bool:
     return True
 
 
-def _covered(chat: Chat, event: ChatProgressed) -> Q:
-    """Which messages lie under the watermark."""
+def _covered(event: ChatProgressed, named: Message | None) -> Q:
+    """Which messages lie under the watermark: up to a time, up to a message, or both."""
+    covered = Q(pk__in=[])
     if event.until is not None:
-        return Q(sent_at__lte=event.until) & ~Q(Exists(_sent_after(event.until)))
-    message = parts.find(Message.objects.filter(chat=chat), event.message_id)
-    if message is None:
-        raise Irrelevant("unknown message", awaits=event.message_id)
-    if event.message_id in message.earlier_ids:  # its last part is not covered
-        return Q(pk__lt=message.pk)
-    return Q(pk__lte=message.pk)
+        covered |= Q(sent_at__lte=event.until) & ~Q(Exists(_sent_after(event.until)))
+    if named is not None:  # all of it, unless a part is named that is not the last
+        covered |= Q(pk__lt=named.pk) if event.message_id in named.earlier_ids else Q(pk__lte=named.pk)
+    return covered
 
 
 def _sent_after(until: datetime) -> QuerySet[Delivery]:

@@ -19,7 +19,7 @@ def record_part(delivery: Delivery, part_id: str, *, still_ours: Callable[[], No
     services.lock(delivery.chat_id)
     still_ours()
     message = delivery.message
-    _drop_echo(message, part_id)
+    _drop_echo(message, part_id, is_last=False)
     Message.objects.filter(pk=message.pk).exclude(earlier_ids__contains=[part_id]).update(
         earlier_ids=Func(F("earlier_ids"), Value(part_id), function="array_append")
     )
@@ -29,7 +29,7 @@ def record_part(delivery: Delivery, part_id: str, *, still_ours: Callable[[], No
 def record_receipt(message: Message, receipt: Receipt) -> None:
     """Store what the messenger said of a message it took; the caller holds the chat's lock."""
     statements.name_message(message, receipt.external_id)
-    if message.external_id != receipt.external_id and _drop_echo(message, receipt.external_id):
+    if message.external_id != receipt.external_id and _drop_echo(message, receipt.external_id, is_last=True):
         statements.name_message(message, receipt.external_id)
     is_news = services.record_status(message, services.STATUS_OF[receipt.status], error=receipt.note)
     if receipt.note and not is_news:
@@ -50,9 +50,8 @@ def held_for(delivery: Delivery) -> float:
 
 def release(chat: Chat, *, told: Collection[int]) -> None:
     """The messenger has told of messages: what waited behind one of them is due."""
-    if chat.held_by not in told:
+    if not Chat.objects.filter(pk=chat.pk, held_by__in=told).update(held_until=None, held_by=None):
         return
-    Chat.objects.filter(pk=chat.pk, held_by=chat.held_by).update(held_until=None, held_by=None)
     Delivery.objects.open().filter(
         chat=chat,
         destination=Delivery.Destination.CUSTOMER,
@@ -61,11 +60,12 @@ def release(chat: Chat, *, told: Collection[int]) -> None:
     transaction.on_commit(lambda: announcer.announce(chat.pk))
 
 
-def _drop_echo(message: Message, part_id: str) -> bool:
+def _drop_echo(message: Message, part_id: str, *, is_last: bool) -> bool:
     """Make an id free for a message of ours; False if another message has it for good.
 
     A messenger may show us what we sent before it has answered, and we take that for something the business
-    wrote elsewhere. It never goes into Uspacy, or goes away again.
+    wrote elsewhere. It never goes into Uspacy, or goes away again; what was told of it since counts for ours, if
+    that is its last part.
     """
     echo = Message.objects.filter(chat=message.chat_id, external_id=part_id).exclude(pk=message.pk)
     twin = echo.select_related("chat").first()
@@ -74,6 +74,8 @@ def _drop_echo(message: Message, part_id: str) -> bool:
     if not (twin.is_outbound and services.is_echo(twin)):
         return False
     twin.replies.update(parent=message)
+    if is_last and twin.status != Message.Status.SENT:
+        services.record_status(message, Message.Status(twin.status), error=twin.error)
     untouched = Delivery.objects.open().filter(message=twin, kind=Delivery.Kind.MESSAGE, attempts=0)
     if untouched.delete()[0]:
         twin.delete()

@@ -32,6 +32,12 @@ LOCK_CHAT_OF_CUSTOMER = f"""
     SELECT {CHAT} FROM messaging_chat chat WHERE line_id = %s AND external_id = %s FOR NO KEY UPDATE
 """
 
+# In the order of the ids, so that two who want several of them do not wait for each other.
+LOCK_IDS = """
+    SELECT pg_advisory_xact_lock(hashtextextended(%s || ' ' || id, 0))
+    FROM (SELECT DISTINCT id FROM unnest(%s::text[]) id ORDER BY id) ids
+"""
+
 MESSAGES_OF_MESSENGER = f"""
     SELECT {MESSAGE} FROM messaging_message message
     WHERE chat_id = %s AND external_id = ANY(%s) AND external_id <> ''
@@ -151,6 +157,11 @@ def lock_chat_of_customer(line: ExternalLine, external_id: str) -> Chat | None:
     chat: Chat = CHAT.read(rows[0])[0]
     chat.line = line
     return chat
+
+
+def lock_ids(line: ExternalLine, ids: Sequence[str]) -> None:
+    """Wait until no one else creates a chat under one of these ids; the lock ends with the transaction."""
+    fetch(LOCK_IDS, [str(line.key), list(ids)])
 
 
 def messages_of_messenger(chat: Chat, external_ids: Sequence[str]) -> dict[str, Message]:

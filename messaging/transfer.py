@@ -16,7 +16,7 @@ from externallines.channels import markup
 from externallines.channels.base import MediaKind, OutboundFile
 from externallines.services import get_channel
 from messaging.models import Attachment, Delivery, Message
-from portals.http import DOWNLOAD_SECONDS, Busy, Refused, RemoteError, TooLarge
+from portals.http import DOWNLOAD_SECONDS, Busy, Refused, RemoteError, ServerFault, TooLarge, Unreachable
 from portals.services import NeedsReinstall, RenewalInProgress, get_client
 from portals.uspacy import FileObject, UspacyClient
 
@@ -25,6 +25,12 @@ FILE_STATE = ["uspacy_file", "size", "mime_type", "error", "retry_at"]
 LATE_FILE_PAUSE = timedelta(minutes=1)
 URL_SALT = "attachment"
 URL_DAYS = 7  # channels.md 5 asks for at least three
+
+
+class NotFetched(RemoteError):
+    """An operator's file could not be had from Uspacy, so that nothing of it has gone to the messenger."""
+
+    retryable = True
 
 
 def upload_attachments(delivery: Delivery, client: UspacyClient, still_ours: Callable[[], None]) -> list[str]:
@@ -129,8 +135,17 @@ def _outbound_file(attachment: Attachment, still_ours: Callable[[], None]) -> Ou
         sha256=attachment.sha256,
         kind=MediaKind(attachment.kind),
         url=attachment_url(attachment),
-        write_to=partial(read_from_uspacy, attachment),
+        write_to=partial(_write_next, attachment, still_ours),
     )
+
+
+def _write_next(attachment: Attachment, still_ours: Callable[[], None], into: BinaryIO) -> None:
+    """Write an operator's file to `into`, of which the messenger has nothing yet: a step of its own."""
+    still_ours()
+    try:
+        read_from_uspacy(attachment, into)
+    except (Unreachable, ServerFault) as exc:
+        raise NotFetched(str(exc), code=exc.code, retry_after=exc.retry_after) from exc
 
 
 def _max_bytes() -> int:

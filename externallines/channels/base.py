@@ -178,6 +178,7 @@ class Channel(ABC):
     chat_meta: ClassVar[str] = ""  # the Uspacy meta type whose value is the chat id, where there is one
     account_rate: ClassVar[Rate | None] = None  # what the messenger takes from one account, None: anything
     chat_rate: ClassVar[Rate | None] = None  # and within one chat
+    repeats_are_known: ClassVar[bool] = False  # whether the messenger drops a repeat of a message, by our ids
 
     def __init__(self, credentials: Mapping[str, Any], webhook_url: str = "") -> None:
         self.credentials = credentials

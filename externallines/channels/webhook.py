@@ -53,6 +53,7 @@ class Webhook(Channel):
     slug, label = "webhook", "Webhook"
     max_body = 256 * 1024
     is_strict = True  # channels.md 5
+    repeats_are_known = True  # by webhook-id
     credential_fields = (
         CredentialField("url", "URL", "Where we send operators' messages: an https address of your service."),
         CredentialField(

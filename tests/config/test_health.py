@@ -59,6 +59,17 @@ def test_probes_may_name_us_by_address(client: Client, sweep: PeriodicTask, sett
         assert client.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
 
 
+def test_connections_that_died_while_they_were_idle_are_replaced(client: Client, sweep: PeriodicTask) -> None:
+    pool: Any = connections["default"].pool  # type: ignore[attr-defined]
+    idle = [pool.getconn() for _number in range(3)]
+    pids = [each.info.backend_pid for each in idle]
+    for each in idle:
+        pool.putconn(each)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) pid", [pids])
+    assert ready(client) == (200, {"status": "ok", "database": "ok", "broker": "ok", "beat": "ok"})
+
+
 # Beat
 
 

@@ -7,6 +7,7 @@ from messaging import pictures
 from messaging.models import Chat, Message
 from portals.http import Refused, ServerFault
 from tests.simulators import outgoing
+from tests.toy import Toy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -117,3 +118,25 @@ def test_thanks_that_fail_are_not_given_again(toy, uspacy, deliver, failure):
     assert len(toy.thanks) == 1
     assert Message.objects.get().status == "sent"
     assert len(uspacy.messages) == 1
+
+
+def test_what_the_customer_tells_while_they_are_looked_up_stays(toy, deliver, monkeypatch):
+    def look_up(self, contact):
+        if Chat.objects.get().name == "Ann":
+            toy.writes(contact=Contact("ann", "Anna"))
+        return Contact("ann", "Ann", picture_url="https://x.example/old.png")
+
+    monkeypatch.setattr(Toy, "look_up", look_up)
+    toy.writes(contact=Contact("ann", "Ann"))
+    deliver()
+    assert (Chat.objects.get().name, Chat.objects.get().picture_url) == ("Anna", "")
+
+
+def test_what_is_known_of_a_customer_stays_when_other_things_are_told(toy):
+    toy.writes(contact=Contact("ann", "Ann", meta=[("phone", "+1"), ("username", "ann")]))
+    toy.writes(contact=Contact("ann", "Ann", meta=[("phone", "+2")]))
+    toy.writes(contact=Contact("ann", "Ann"))
+    assert Chat.objects.get().meta == [
+        {"type": "phone", "value": "+2"},
+        {"type": "username", "value": "ann"},
+    ]

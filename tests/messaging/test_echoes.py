@@ -3,7 +3,7 @@
 import pytest
 from django.db.models.functions import Now
 
-from externallines.channels.base import Contact, MessageReceived
+from externallines.channels.base import Contact, MessageReceived, Progress, StatusReported
 from messaging.models import Chat, Delivery, Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,6 +64,17 @@ def test_an_echo_that_overtakes_the_answer_is_not_shown_twice(toy, answer, threa
     assert [*message.earlier_ids, message.external_id] == toy.ids
     assert thread() == ["Hello", text]
     assert Message.objects.filter(direction="out").count() == 1
+
+
+def test_a_status_of_the_echo_counts_for_the_message(toy, answer):
+    def overtake(part_id):
+        toy.tell(echo(part_id, "Hi"))
+        toy.tell(StatusReported(Progress.READ, message_id=part_id))
+
+    toy.before_answer = overtake
+    message = answer("Hi")
+    assert (message.external_id, message.status) == (toy.ids[0], "read")
+    assert Delivery.objects.filter(message=message, kind="status").exists()
 
 
 def test_an_echo_that_comes_later_is_not_shown_twice(toy, answer, thread):

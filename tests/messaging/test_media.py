@@ -1,5 +1,6 @@
 """`GET /media/...`: an operator's file for messengers that fetch it themselves; and files on their way through."""
 
+import io
 import json
 import threading
 import tracemalloc
@@ -321,3 +322,24 @@ def test_a_large_file_is_uploaded_without_being_held_in_memory(large, deliver, p
     assert attachment.size == LARGE
     assert LARGE < max(LargeFiles.received) < LARGE + 2000
     assert peak() < 12 * MIB
+
+
+def test_to_fetch_a_file_for_its_messenger_is_a_step_of_its_own(world, attach):
+    attachment = attach()
+    steps = []
+    [file] = transfer.outbound_files(attachment.message, lambda: steps.append(len(fetched(world))))
+    into = io.BytesIO()
+    file.write_to(into)
+    assert into.getvalue() == b"%PDF-1.4"
+    assert steps == [0, 1]  # before each of the two times it was fetched: to be measured, and to be sent
+
+
+def test_a_file_that_cannot_be_fetched_leaves_no_doubt_about_the_message(world, attach):
+    [file] = transfer.outbound_files(attach().message, lambda: None)
+    world.faults.add("/files/.*", "status", code=503)
+    with pytest.raises(transfer.NotFetched):
+        file.write_to(io.BytesIO())
+
+
+def fetched(world):
+    return world.requests.matching("/files/.*", "GET")

@@ -1,9 +1,16 @@
 """Customers who are known by several ids, and who go on under another."""
 
-import pytest
+import threading
+import uuid
+from contextlib import contextmanager
 
-from externallines.channels.base import ChatMoved, Contact
+import pytest
+from django.db import connection, transaction
+
+from externallines.channels.base import ChatMoved, Contact, MessageReceived
+from messaging import chats
 from messaging.models import Chat, Message, WebhookEvent
+from tests.messaging.test_lanes import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,9 +91,9 @@ def test_a_move_that_is_told_twice_is_made_once(toy, shown):
 def test_a_move_to_an_id_that_has_a_chat_leaves_both_and_tells_in_the_old_one(toy, shown, answered):
     toy.writes("Hello", chat_id="380501")
     toy.writes("It's Ann", chat_id="380502")
-    assert shown() == [["Hello"], ["It's Ann"]]
+    assert sorted(shown()) == [["Hello"], ["It's Ann"]]
     toy.tell(MOVED)
-    assert shown() == [["Hello", MOVED.note], ["It's Ann"]]
+    assert sorted(shown()) == [["Hello", MOVED.note], ["It's Ann"]]
     answered(Chat.objects.get(external_id="380502"), "Hi")
     assert toy.taken == [("380502", "Hi")]
 
@@ -95,3 +102,63 @@ def test_a_move_of_nobody_we_know_is_ignored(toy):
     assert toy.tell(MOVED).status_code == 202
     assert WebhookEvent.objects.exclude(source="uspacy").latest("id").reason == "unknown chat"
     assert not Message.objects.exists()
+
+
+# At the same time
+
+
+@contextmanager
+def waited_for(world, work):
+    """Let another thread do `work` until it waits for what this one does, and go on when that is committed."""
+    ended = threading.Event()
+
+    def run():
+        try:
+            work()
+        finally:
+            ended.set()
+
+    with transaction.atomic():
+        yield
+        thread = in_thread(run)
+        assert world.wait_for(lambda: ended.is_set() or someone_waits())
+    thread.join()
+
+
+def someone_waits():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.rowcount)
+
+
+def received(chat_id, name="", aliases=()):
+    return MessageReceived(chat_id, "m1", Contact(chat_id, name), "Hi", aliases=aliases)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (received("380501", aliases=["UA.1"]), received("UA.1", "Ann", aliases=["380501"])),
+        (received("380501", aliases=["UA.1"]), received("UA.2", "Ann", aliases=["UA.1"])),
+        (received("380501"), received("380501", "Ann")),
+    ],
+)
+def test_two_first_messages_of_one_customer_make_one_chat(world, toy, first, second):
+    @transaction.atomic
+    def receive_second():
+        chats.lock_of_customer(toy.line, second)
+
+    with waited_for(world, receive_second):
+        chats.lock_of_customer(toy.line, first)
+    assert Chat.objects.get().name == "Ann"
+
+
+def test_a_customer_who_writes_under_the_new_id_while_they_move_has_two_chats(world, toy, shown):
+    toy.writes("before", chat_id="380501")
+    with waited_for(world, lambda: toy.tell(MOVED)):
+        Chat.objects.create(line=toy.line, external_id="380502", uspacy_id=uuid.uuid4())
+    assert WebhookEvent.objects.filter(outcome="failed").count() == 0
+    assert shown() == [["before", MOVED.note]]
+    assert sorted(Chat.objects.values_list("external_id", flat=True)) == ["380501", "380502"]

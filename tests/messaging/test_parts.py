@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import MessageDeleted, Progress, StatusReported
-from messaging import parts, services
+from messaging import delivery, parts, receipts, services
 from messaging.models import Chat, Delivery, Message
 from portals.http import Refused, ServerFault
 
@@ -54,7 +54,7 @@ def test_the_parts_of_a_message_are_remembered_and_the_last_is_its_id(toy, answe
 
 
 def test_a_failure_between_parts_repeats_none_that_was_taken(toy, answer, deliver):
-    toy.failures = [None, None, ServerFault("Try later.")]
+    toy.failures = [None, None, ServerFault("Try later.", code="503")]
     message = answer("one|two|three")
     assert (message.status, len(message.earlier_ids)) == ("queued", 2)
     due_again()
@@ -83,6 +83,20 @@ def test_a_crash_between_parts_repeats_the_part_under_way_only(toy, chat, delive
     due_again()
     deliver()
     assert toy.texts == ["one", "two", "two", "three"]
+
+
+def test_a_part_that_was_taken_while_its_worker_was_told_to_end_is_not_sent_again(toy, answer, deliver):
+    toy.before_answer = lambda part_id: delivery.stop()
+    try:
+        message = answer("one|two|three")
+    finally:
+        delivery._stopping.clear()
+    assert toy.texts == ["one"]
+    assert message.earlier_ids == toy.ids
+    toy.before_answer = lambda part_id: None
+    due_again()
+    deliver()
+    assert toy.texts == ["one", "two", "three"]
 
 
 def test_a_worker_that_lost_its_claim_records_no_part_and_sends_no_further(toy, answer, deliver):
@@ -227,6 +241,16 @@ def test_a_receipt_holds_the_next_message_back_until_a_status_is_reported(toy, a
     assert toy.texts == ["picture"]
     assert Delivery.objects.open().get().attempts == 0
     toy.tell(StatusReported(Progress.SENT, message_id=first.external_id))  # which changes nothing else
+    deliver()
+    assert toy.texts == ["picture", "text"]
+
+
+def test_a_hold_ends_that_was_unknown_when_its_status_came(toy, answer, chat, deliver):
+    read_before = Chat.objects.get()
+    toy.hold = 60.0
+    first = answer("picture")
+    answer("text")
+    receipts.release(read_before, told=[first.pk])
     deliver()
     assert toy.texts == ["picture", "text"]
 

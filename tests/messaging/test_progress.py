@@ -111,6 +111,25 @@ def test_a_watermark_that_overtakes_the_answer_waits_for_it(world, portal, toy, 
     assert world.uspacy.portals[portal.domain].messages[written["id"]]["status"] == "read"
 
 
+def test_a_time_that_overtakes_the_answer_waits_for_the_message_named_with_it(
+    world, portal, toy, chat, sent, deliver
+):
+    now = sent("sent", "sent")
+    toy.before_answer = lambda part_id: toy.tell(
+        ChatProgressed(Progress.READ, "ann", until=now - timedelta(seconds=30), message_id=part_id)
+    )
+    written = world.uspacy.operator_writes(portal.domain, str(chat.uspacy_id), "Hi")
+    world.settle()
+    deliver()
+    assert world.uspacy.portals[portal.domain].messages[written["id"]]["status"] == "read"
+
+
+def test_a_time_is_applied_although_the_message_named_with_it_is_unknown(toy, sent):
+    now = sent("sent", "sent")
+    toy.tell(ChatProgressed(Progress.READ, "ann", until=now - timedelta(seconds=30), message_id="unknown"))
+    assert statuses() == ["read", "sent"]
+
+
 def test_many_messages_cost_no_more_queries_than_one(toy, chat, sent):
     counts = []
     for number in (1, 40):
