@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, ClassVar
+from urllib.parse import urlsplit
 
 from externallines.channels.errors import (
     AccountProblem,
@@ -183,6 +184,10 @@ class Channel(ABC):
         self.credentials = credentials
         self.webhook_url = webhook_url
 
+    def is_ours(self, held: str) -> bool:
+        """Whether a webhook that the messenger has is this line's, perhaps at an address that we had before."""
+        return bool(key := _last_segment(self.webhook_url)) and _last_segment(held) == key
+
     # connecting
 
     @classmethod
@@ -268,3 +273,11 @@ class Channel(ABC):
     @abstractmethod
     def download(self, source: Mapping[str, Any], into: BinaryIO, max_bytes: int) -> str:
         """Write a customer's file to `into` and return its MIME type ("" if unknown). Raises RemoteError."""
+
+
+def _last_segment(url: str) -> str:
+    """Return the end of a URL's path, which in ours is the key of the line; "" for what is no URL."""
+    try:
+        return urlsplit(url).path.rpartition("/")[2]
+    except ValueError:
+        return ""

@@ -87,7 +87,7 @@ class Telegram(Channel):
 
     def subscribe(self, webhook_url: str) -> None:
         held = self._webhook_info().text("url", "")
-        if held and not _is_ours(held, webhook_url):
+        if held and not self.is_ours(held):
             raise InvalidCredentials(
                 f"Another service ({urlsplit(held).hostname}) uses this bot, and a bot can have only one. "
                 "Disconnect the bot there, then reconnect the line.",
@@ -104,7 +104,7 @@ class Telegram(Channel):
         )
 
     def unsubscribe(self, webhook_url: str) -> None:
-        if _is_ours(self._webhook_info().text("url", ""), webhook_url):
+        if self.is_ours(self._webhook_info().text("url", "")):
             self._bot.call("deleteWebhook", {"drop_pending_updates": False})
 
     def health(self, webhook_url: str) -> list[str]:
@@ -112,7 +112,7 @@ class Telegram(Channel):
         held = info.text("url", "")
         if not held:
             return ["Telegram no longer passes on what customers write to the bot. Reconnect the line."]
-        if not _is_ours(held, webhook_url):
+        if not self.is_ours(held):
             host = urlsplit(held).hostname
             return [f"Another service ({host}) has taken over the bot. Disconnect the bot there, then reconnect."]
         found = []
@@ -290,11 +290,6 @@ class Telegram(Channel):
         except http.Refused as exc:
             if exc.code != telegram_errors.NOTHING_TO_DELETE:
                 raise
-
-
-def _is_ours(held: str, webhook_url: str) -> bool:
-    """Whether a webhook is this line's, perhaps at an address that we had before."""
-    return bool(held) and urlsplit(held).path.rpartition("/")[2] == urlsplit(webhook_url).path.rpartition("/")[2]
 
 
 def _address(message: OutboundMessage, *, quoting: bool) -> dict[str, Any]:
