@@ -92,15 +92,24 @@ def reconnect(line: ExternalLine) -> ExternalLine:
         account = get_channel(line).check()
     except (InvalidCredentials, RemoteError) as exc:
         return _failed(line, exc)
-    changed = _learn(line, account)
-    if account.external_id != line.external_id:
-        line.external_id = account.external_id
-        changed.append("external_id")
-    if line.is_closed:  # some messengers call us while they register our webhook
-        line.status = ExternalLine.Status.CONNECTING
-        changed.append("status")
-    if changed:
-        _save(line, *changed)
+    if _is_anothers(line, account):
+        told = account.name or account.external_id
+        return _failed(
+            line, InvalidCredentials(f"This is another account's token ({told}); connect it as a new line.")
+        )
+    with transaction.atomic():
+        # The owner may have changed this while we asked, or a check renewed it.
+        newest = ExternalLine.objects.select_for_update(no_key=True)
+        line.refresh_from_db(fields=["name", "icon", "phone_number", "credentials"], from_queryset=newest)
+        changed = _learn(line, account)
+        if account.external_id != line.external_id:
+            line.external_id = account.external_id
+            changed.append("external_id")
+        if line.is_closed:  # some messengers call us while they register our webhook
+            line.status = ExternalLine.Status.CONNECTING
+            changed.append("status")
+        if changed:
+            _save(line, *changed)
     return _establish(line, account)
 
 
@@ -140,7 +149,8 @@ def unsubscribe(line: ExternalLine) -> None:
         log.warning("webhook_not_removed", line_id=line.pk, reason=str(exc))
     if not ExternalLine.objects.to_unsubscribe().filter(pk=line.pk).update(subscribed=False):
         line.refresh_from_db()
-        get_channel(line).subscribe(webhook_url(line))  # brought back meanwhile, perhaps before our call
+        if line.status != ExternalLine.Status.DISABLED:  # brought back meanwhile, perhaps before our call
+            get_channel(line).subscribe(webhook_url(line))
 
 
 def change(
@@ -148,12 +158,12 @@ def change(
 ) -> None:
     """Change how the line looks, in Uspacy too, and its credentials, which `reconnect` then tries.
 
-    Of the credentials a field that is left out or empty stays as it is.
+    Of the credentials a field that is left out or empty stays as it is, and so does what we generated or learned.
     Raises InvalidCredentials or RemoteError (nothing is stored).
     """
     changed: list[str] = []
     if credentials is not None:
-        line.credentials = CHANNELS[line.channel].prepare(_completed(line, credentials))
+        line.credentials = _changed_credentials(line, credentials)
         changed.append("credentials")
     if profile is not None:
         line.name, line.icon, line.phone_number = profile.name, profile.icon, profile.phone_number
@@ -201,6 +211,22 @@ def _completed(line: ExternalLine, changes: Mapping[str, Any]) -> dict[str, str]
     return checked_fields(line.channel, {**stored, **{name: value for name, value in changes.items() if value}})
 
 
+def _changed_credentials(line: ExternalLine, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the line's credentials with these fields of the form changed. Raises InvalidCredentials."""
+    channel, stored = CHANNELS[line.channel], line.credentials
+    prepared = channel.prepare(_completed(line, changes))
+    form = {field.name for field in channel.credential_fields}
+    outdated = {name for name, field in channel.belongs_to.items() if prepared.get(field) != stored.get(field)}
+    # The messenger still has the secrets that we generated before.
+    return {**prepared, **{name: stored[name] for name in stored.keys() - form - outdated}}
+
+
+def _is_anothers(line: ExternalLine, account: Account) -> bool:
+    """Whether a line that has had an account would get another's, and show its customers in the wrong chats."""
+    was_connected = line.external_id != str(line.key)
+    return was_connected and account.external_id != line.external_id and not CHANNELS[line.channel].may_move
+
+
 def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
     """Store the new line, or take over the disconnected one of the same account."""
     line.external_id = account.external_id
@@ -246,7 +272,8 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
         _save(line, "status")
     try:
         line.uspacy_id = _line_in_uspacy(line)
-        _save(line, "uspacy_id")
+        line.subscribed = True  # perhaps, from now on: the answer may be lost
+        _save(line, "uspacy_id", "subscribed")
         get_channel(line).subscribe(webhook_url(line))
     except (InvalidCredentials, RemoteError) as exc:
         return _failed(line, exc)
@@ -275,10 +302,15 @@ def _failed(line: ExternalLine, exc: Exception) -> ExternalLine:
 def _newest(line: ExternalLine) -> Iterator[ExternalLine]:
     """Hand out the line as it is now, and store how connecting ended; unless it was disconnected meanwhile."""
     with transaction.atomic():
-        newest = ExternalLine.objects.select_for_update(of=("self",)).select_related("portal").get(pk=line.pk)
+        newest = (
+            ExternalLine.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("portal")
+            .get(pk=line.pk)
+        )
         was_disconnected = newest.is_closed and not line.is_closed
         yield newest
         if was_disconnected:
+            _save(newest, "subscribed")  # our webhook may have been removed before it was registered
             newest.refresh_from_db()
         else:
             _save(newest, "status", "activated_at", "subscribed", "suspended", "error", "warning")

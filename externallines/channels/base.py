@@ -177,6 +177,9 @@ class Channel(ABC):
     is_strict: ClassVar[bool] = False  # a payload that breaks the contract is refused (422), not kept as failed
     bare_answer: ClassVar[bool] = False  # whether the messenger wants its calls answered by 200 and no word
     chat_meta: ClassVar[str] = ""  # the Uspacy meta type whose value is the chat id, where there is one
+    may_move: ClassVar[bool] = False  # whether new credentials may bring a line another account
+    # What `prepare` says of a field, and nothing else: a name in the credentials, and the field it changes with.
+    belongs_to: ClassVar[Mapping[str, str]] = {}
     account_rate: ClassVar[Rate | None] = None  # what the messenger takes from one account, None: anything
     chat_rate: ClassVar[Rate | None] = None  # and within one chat
 

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 from urllib.parse import urlsplit
 
 from externallines.channels import markup, standard_webhooks
@@ -53,6 +53,8 @@ class Webhook(Channel):
     slug, label = "webhook", "Webhook"
     max_body = 256 * 1024
     is_strict = True  # channels.md 5
+    may_move = True  # the account is the partner's address
+    belongs_to: ClassVar[Mapping[str, str]] = {"secret_is_ours": "secret"}
     credential_fields = (
         CredentialField("url", "URL", "Where we send operators' messages: an https address of your service."),
         CredentialField(
