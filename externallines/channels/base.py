@@ -69,6 +69,7 @@ __all__ = [
     "Unsupported",
     "Update",
     "WindowClosed",
+    "host_of",
 ]
 
 Headers = Mapping[str, str]  # keys in lower case
@@ -276,6 +277,14 @@ class Channel(ABC):
     @abstractmethod
     def download(self, source: Mapping[str, Any], into: BinaryIO, max_bytes: int) -> str:
         """Write a customer's file to `into` and return its MIME type ("" if unknown). Raises RemoteError."""
+
+
+def host_of(url: str) -> str:
+    """Return the host that a URL names, for an owner to recognize; "" for what is no URL."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _last_segment(url: str) -> str:

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from externallines.channels import telegram_errors, telegram_parts
 from externallines.channels.base import (
@@ -29,6 +28,7 @@ from externallines.channels.base import (
     Receipt,
     Unsupported,
     Update,
+    host_of,
 )
 from externallines.channels.rendering import TELEGRAM, pieces, utf16
 from externallines.channels.telegram_api import Bot, understood
@@ -89,7 +89,7 @@ class Telegram(Channel):
         held = self._webhook_info().text("url", "")
         if held and not self.is_ours(held):
             raise InvalidCredentials(
-                f"Another service ({urlsplit(held).hostname}) uses this bot, and a bot can have only one. "
+                f"Another service ({host_of(held)}) uses this bot, and a bot can have only one. "
                 "Disconnect the bot there, then reconnect the line.",
                 field="token",
             )
@@ -113,8 +113,9 @@ class Telegram(Channel):
         if not held:
             return ["Telegram no longer passes on what customers write to the bot. Reconnect the line."]
         if not self.is_ours(held):
-            host = urlsplit(held).hostname
-            return [f"Another service ({host}) has taken over the bot. Disconnect the bot there, then reconnect."]
+            return [
+                f"Another service ({host_of(held)}) has taken over the bot. Disconnect it there, then reconnect."
+            ]
         found = []
         failed_at, reason = info.moment("last_error_date"), info.text("last_error_message", "")[:300]
         if failed_at and failed_at > datetime.now(UTC) - RECENT and info.size("pending_update_count"):
