@@ -14,18 +14,17 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.templatetags.static import static
 from django.utils import timezone
 
+from externallines import form, uspacy_lines
 from externallines.channels import CHANNELS
 from externallines.channels.base import Account, AccountProblem, Channel, InvalidCredentials
 from externallines.models import ExternalLine
 from externallines.signals import line_connected
-from portals.http import Refused, RemoteError
+from portals.http import RemoteError
 from portals.models import Portal
 from portals.rows import Columns, fetch
 from portals.services import get_client
-from portals.uspacy import DuplicateMessage, UspacyClient
 
 LINE = Columns(line=ExternalLine)
 LINE_BY_KEY = f"SELECT {LINE} FROM externallines_externalline line WHERE key = %s"  # noqa: S608  only columns
@@ -67,7 +66,7 @@ def connect(*, portal: Portal, channel: str, profile: Profile, credentials: Mapp
 
     Raises InvalidCredentials (nothing is stored) and AlreadyConnected.
     """
-    prepared = CHANNELS[channel].prepare(checked_fields(channel, credentials))
+    prepared = CHANNELS[channel].prepare(form.checked(channel, credentials))
     line = ExternalLine(
         portal=portal,
         channel=channel,
@@ -163,13 +162,13 @@ def change(
     """
     changed: list[str] = []
     if credentials is not None:
-        line.credentials = _changed_credentials(line, credentials)
+        line.credentials = form.changed(line, credentials)
         changed.append("credentials")
     if profile is not None:
         line.name, line.icon, line.phone_number = profile.name, profile.icon, profile.phone_number
         changed += ["name", "icon", "phone_number"]
         if line.uspacy_id:
-            get_client(line.portal).update_line(line.uspacy_id, **_uspacy_profile(line))
+            get_client(line.portal).update_line(line.uspacy_id, **uspacy_lines.profile(line))
     _save(line, *changed)
 
 
@@ -187,38 +186,6 @@ def report_problem(line: ExternalLine, sentence: str) -> None:
         status=ExternalLine.Status.ERROR, error=sentence
     )
     log.error("line_needs_attention", line_id=line.pk, reason=sentence)
-
-
-def checked_fields(channel: str, credentials: Mapping[str, Any]) -> dict[str, str]:
-    """Return the credentials as strings, each a field of the channel. Raises InvalidCredentials."""
-    fields = {field.name: field for field in CHANNELS[channel].credential_fields}
-    for name, value in credentials.items():
-        if name not in fields:
-            raise InvalidCredentials("This channel has no such field.", field=str(name))
-        if not isinstance(value, str) or len(value) > 2000:
-            raise InvalidCredentials("This has to be a text of at most 2,000 characters.", field=name)
-    given = {name: value.strip() for name, value in credentials.items()}
-    for name, field in fields.items():
-        if field.required and not given.get(name):
-            raise InvalidCredentials("This field is required.", field=name)
-    return given
-
-
-def _completed(line: ExternalLine, changes: Mapping[str, Any]) -> dict[str, str]:
-    """Return the line's form with these fields changed. Raises InvalidCredentials."""
-    names = [field.name for field in CHANNELS[line.channel].credential_fields]
-    stored = {name: line.credentials[name] for name in names if name in line.credentials}
-    return checked_fields(line.channel, {**stored, **{name: value for name, value in changes.items() if value}})
-
-
-def _changed_credentials(line: ExternalLine, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the line's credentials with these fields of the form changed. Raises InvalidCredentials."""
-    channel, stored = CHANNELS[line.channel], line.credentials
-    prepared = channel.prepare(_completed(line, changes))
-    form = {field.name for field in channel.credential_fields}
-    outdated = {name for name, field in channel.belongs_to.items() if prepared.get(field) != stored.get(field)}
-    # The messenger still has the secrets that we generated before.
-    return {**prepared, **{name: stored[name] for name in stored.keys() - form - outdated}}
 
 
 def _is_anothers(line: ExternalLine, account: Account) -> bool:
@@ -271,7 +238,7 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
         line.status = ExternalLine.Status.CONNECTING  # from now on no worker removes the webhook for good
         _save(line, "status")
     try:
-        line.uspacy_id = _line_in_uspacy(line)
+        line.uspacy_id = uspacy_lines.find_or_create(line)
         line.subscribed = True  # perhaps, from now on: the answer may be lost
         _save(line, "uspacy_id", "subscribed")
         get_channel(line).subscribe(webhook_url(line))
@@ -314,34 +281,6 @@ def _newest(line: ExternalLine) -> Iterator[ExternalLine]:
             newest.refresh_from_db()
         else:
             _save(newest, "status", "activated_at", "subscribed", "suspended", "error", "warning")
-
-
-def _line_in_uspacy(line: ExternalLine) -> str:
-    """Return the id of the line in Uspacy, which is created at most once and looks as ours (uspacy-api.md 5)."""
-    client = get_client(line.portal)
-    if found := _find_in_uspacy(client, line):
-        return found
-    try:
-        return client.create_line(external_id=str(line.key), **_uspacy_profile(line))
-    except (Refused, DuplicateMessage):
-        if found := _find_in_uspacy(client, line):  # created by an attempt whose answer was lost
-            return found
-        raise
-
-
-def _find_in_uspacy(client: UspacyClient, line: ExternalLine) -> str:
-    wanted = _uspacy_profile(line)
-    for found in client.list_lines():
-        if found.id == line.uspacy_id or found.external_id == str(line.key):
-            if wanted != {"name": found.name, "icon": found.icon, "phone_number": found.phone_number}:
-                client.update_line(found.id, **wanted)
-            return found.id
-    return ""
-
-
-def _uspacy_profile(line: ExternalLine) -> dict[str, str]:
-    icon = line.icon or f"{settings.PUBLIC_URL}{static(f'externallines/{line.channel}.svg')}"
-    return {"name": line.name, "icon": icon, "phone_number": line.phone_number or line.name}
 
 
 def _save(line: ExternalLine, *fields: str) -> None:
