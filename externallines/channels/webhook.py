@@ -53,8 +53,6 @@ class Webhook(Channel):
     slug, label = "webhook", "Webhook"
     max_body = 256 * 1024
     is_strict = True  # channels.md 5
-    may_move = True  # the account is the partner's address
-    belongs_to: ClassVar[Mapping[str, str]] = {"secret_is_ours": "secret"}
     credential_fields = (
         CredentialField("url", "URL", "Where we send operators' messages: an https address of your service."),
         CredentialField(
@@ -65,6 +63,8 @@ class Webhook(Channel):
             secret=True,
         ),
     )
+    may_move = True  # the account is the partner's address
+    belongs_to: ClassVar[Mapping[str, str]] = {"secret_is_ours": "secret"}
 
     # connecting
 
