@@ -30,8 +30,9 @@ class LineSerializer(serializers.ModelSerializer[ExternalLine]):
     id = serializers.UUIDField(source="key", read_only=True)
     icon = serializers.CharField(read_only=True, help_text="A URL, or empty.")
     webhook_url = serializers.SerializerMethodField()
+    # Not `read_only`, which the schema calls required: it is not always there. Nobody writes with this serializer.
     verify_token = serializers.CharField(
-        required=False, read_only=True, help_text="For Meta's App Dashboard; other channels have none."
+        required=False, help_text="For Meta's App Dashboard; other channels have none."
     )
 
     class Meta:
@@ -64,7 +65,7 @@ class ConnectedLineSerializer(LineSerializer):
     """The answer that connects a line: with what its owner is shown this once."""
 
     secret = serializers.CharField(
-        required=False, read_only=True, help_text="The generated secret of a webhook line, shown only here."
+        required=False, help_text="The generated secret of a webhook line, shown only here."
     )
 
     class Meta(LineSerializer.Meta):

@@ -14,18 +14,17 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.templatetags.static import static
 from django.utils import timezone
 
+from externallines import form, uspacy_lines
 from externallines.channels import CHANNELS
 from externallines.channels.base import Account, AccountProblem, Channel, InvalidCredentials
 from externallines.models import ExternalLine
 from externallines.signals import line_connected
-from portals.http import Refused, RemoteError
+from portals.http import RemoteError
 from portals.models import Portal
 from portals.rows import Columns, fetch
 from portals.services import get_client
-from portals.uspacy import DuplicateMessage, UspacyClient
 
 LINE = Columns(line=ExternalLine)
 LINE_BY_KEY = f"SELECT {LINE} FROM externallines_externalline line WHERE key = %s"  # noqa: S608  only columns
@@ -67,7 +66,7 @@ def connect(*, portal: Portal, channel: str, profile: Profile, credentials: Mapp
 
     Raises InvalidCredentials (nothing is stored) and AlreadyConnected.
     """
-    prepared = CHANNELS[channel].prepare(checked_fields(channel, credentials))
+    prepared = CHANNELS[channel].prepare(form.checked(channel, credentials))
     line = ExternalLine(
         portal=portal,
         channel=channel,
@@ -92,15 +91,24 @@ def reconnect(line: ExternalLine) -> ExternalLine:
         account = get_channel(line).check()
     except (InvalidCredentials, RemoteError) as exc:
         return _failed(line, exc)
-    changed = _learn(line, account)
-    if account.external_id != line.external_id:
-        line.external_id = account.external_id
-        changed.append("external_id")
-    if line.is_closed:  # some messengers call us while they register our webhook
-        line.status = ExternalLine.Status.CONNECTING
-        changed.append("status")
-    if changed:
-        _save(line, *changed)
+    if _is_anothers(line, account):
+        told = account.name or account.external_id
+        return _failed(
+            line, InvalidCredentials(f"This is another account's token ({told}); connect it as a new line.")
+        )
+    with transaction.atomic():
+        # The owner may have changed this while we asked, or a check renewed it.
+        newest = ExternalLine.objects.select_for_update(no_key=True)
+        line.refresh_from_db(fields=["name", "icon", "phone_number", "credentials"], from_queryset=newest)
+        changed = _learn(line, account)
+        if account.external_id != line.external_id:
+            line.external_id = account.external_id
+            changed.append("external_id")
+        if line.is_closed:  # some messengers call us while they register our webhook
+            line.status = ExternalLine.Status.CONNECTING
+            changed.append("status")
+        if changed:
+            _save(line, *changed)
     return _establish(line, account)
 
 
@@ -140,7 +148,8 @@ def unsubscribe(line: ExternalLine) -> None:
         log.warning("webhook_not_removed", line_id=line.pk, reason=str(exc))
     if not ExternalLine.objects.to_unsubscribe().filter(pk=line.pk).update(subscribed=False):
         line.refresh_from_db()
-        get_channel(line).subscribe(webhook_url(line))  # brought back meanwhile, perhaps before our call
+        if line.status != ExternalLine.Status.DISABLED:  # brought back meanwhile, perhaps before our call
+            get_channel(line).subscribe(webhook_url(line))
 
 
 def change(
@@ -148,18 +157,18 @@ def change(
 ) -> None:
     """Change how the line looks, in Uspacy too, and its credentials, which `reconnect` then tries.
 
-    Of the credentials a field that is left out or empty stays as it is.
+    Of the credentials a field that is left out or empty stays as it is, and so does what we generated or learned.
     Raises InvalidCredentials or RemoteError (nothing is stored).
     """
     changed: list[str] = []
     if credentials is not None:
-        line.credentials = CHANNELS[line.channel].prepare(_completed(line, credentials))
+        line.credentials = form.changed(line, credentials)
         changed.append("credentials")
     if profile is not None:
         line.name, line.icon, line.phone_number = profile.name, profile.icon, profile.phone_number
         changed += ["name", "icon", "phone_number"]
         if line.uspacy_id:
-            get_client(line.portal).update_line(line.uspacy_id, **_uspacy_profile(line))
+            get_client(line.portal).update_line(line.uspacy_id, **uspacy_lines.profile(line))
     _save(line, *changed)
 
 
@@ -179,26 +188,10 @@ def report_problem(line: ExternalLine, sentence: str) -> None:
     log.error("line_needs_attention", line_id=line.pk, reason=sentence)
 
 
-def checked_fields(channel: str, credentials: Mapping[str, Any]) -> dict[str, str]:
-    """Return the credentials as strings, each a field of the channel. Raises InvalidCredentials."""
-    fields = {field.name: field for field in CHANNELS[channel].credential_fields}
-    for name, value in credentials.items():
-        if name not in fields:
-            raise InvalidCredentials("This channel has no such field.", field=str(name))
-        if not isinstance(value, str) or len(value) > 2000:
-            raise InvalidCredentials("This has to be a text of at most 2,000 characters.", field=name)
-    given = {name: value.strip() for name, value in credentials.items()}
-    for name, field in fields.items():
-        if field.required and not given.get(name):
-            raise InvalidCredentials("This field is required.", field=name)
-    return given
-
-
-def _completed(line: ExternalLine, changes: Mapping[str, Any]) -> dict[str, str]:
-    """Return the line's form with these fields changed. Raises InvalidCredentials."""
-    names = [field.name for field in CHANNELS[line.channel].credential_fields]
-    stored = {name: line.credentials[name] for name in names if name in line.credentials}
-    return checked_fields(line.channel, {**stored, **{name: value for name, value in changes.items() if value}})
+def _is_anothers(line: ExternalLine, account: Account) -> bool:
+    """Whether a line that has had an account would get another's, and show its customers in the wrong chats."""
+    was_connected = line.external_id != str(line.key)
+    return was_connected and account.external_id != line.external_id and not CHANNELS[line.channel].may_move
 
 
 def _line_of_account(line: ExternalLine, account: Account) -> ExternalLine:
@@ -245,8 +238,9 @@ def _establish(line: ExternalLine, account: Account) -> ExternalLine:
         line.status = ExternalLine.Status.CONNECTING  # from now on no worker removes the webhook for good
         _save(line, "status")
     try:
-        line.uspacy_id = _line_in_uspacy(line)
-        _save(line, "uspacy_id")
+        line.uspacy_id = uspacy_lines.find_or_create(line)
+        line.subscribed = True  # perhaps, from now on: the answer may be lost
+        _save(line, "uspacy_id", "subscribed")
         get_channel(line).subscribe(webhook_url(line))
     except (InvalidCredentials, RemoteError) as exc:
         return _failed(line, exc)
@@ -275,41 +269,18 @@ def _failed(line: ExternalLine, exc: Exception) -> ExternalLine:
 def _newest(line: ExternalLine) -> Iterator[ExternalLine]:
     """Hand out the line as it is now, and store how connecting ended; unless it was disconnected meanwhile."""
     with transaction.atomic():
-        newest = ExternalLine.objects.select_for_update(of=("self",)).select_related("portal").get(pk=line.pk)
+        newest = (
+            ExternalLine.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("portal")
+            .get(pk=line.pk)
+        )
         was_disconnected = newest.is_closed and not line.is_closed
         yield newest
         if was_disconnected:
+            _save(newest, "subscribed")  # our webhook may have been removed before it was registered
             newest.refresh_from_db()
         else:
             _save(newest, "status", "activated_at", "subscribed", "suspended", "error", "warning")
-
-
-def _line_in_uspacy(line: ExternalLine) -> str:
-    """Return the id of the line in Uspacy, which is created at most once and looks as ours (uspacy-api.md 5)."""
-    client = get_client(line.portal)
-    if found := _find_in_uspacy(client, line):
-        return found
-    try:
-        return client.create_line(external_id=str(line.key), **_uspacy_profile(line))
-    except (Refused, DuplicateMessage):
-        if found := _find_in_uspacy(client, line):  # created by an attempt whose answer was lost
-            return found
-        raise
-
-
-def _find_in_uspacy(client: UspacyClient, line: ExternalLine) -> str:
-    wanted = _uspacy_profile(line)
-    for found in client.list_lines():
-        if found.id == line.uspacy_id or found.external_id == str(line.key):
-            if wanted != {"name": found.name, "icon": found.icon, "phone_number": found.phone_number}:
-                client.update_line(found.id, **wanted)
-            return found.id
-    return ""
-
-
-def _uspacy_profile(line: ExternalLine) -> dict[str, str]:
-    icon = line.icon or f"{settings.PUBLIC_URL}{static(f'externallines/{line.channel}.svg')}"
-    return {"name": line.name, "icon": icon, "phone_number": line.phone_number or line.name}
 
 
 def _save(line: ExternalLine, *fields: str) -> None:

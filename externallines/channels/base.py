@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, ClassVar
+from urllib.parse import urlsplit
 
 from externallines.channels.errors import (
     AccountProblem,
@@ -68,6 +69,7 @@ __all__ = [
     "Unsupported",
     "Update",
     "WindowClosed",
+    "host_of",
 ]
 
 Headers = Mapping[str, str]  # keys in lower case
@@ -176,6 +178,9 @@ class Channel(ABC):
     is_strict: ClassVar[bool] = False  # a payload that breaks the contract is refused (422), not kept as failed
     bare_answer: ClassVar[bool] = False  # whether the messenger wants its calls answered by 200 and no word
     chat_meta: ClassVar[str] = ""  # the Uspacy meta type whose value is the chat id, where there is one
+    may_move: ClassVar[bool] = False  # whether new credentials may bring a line another account
+    # What `prepare` says of a field, and nothing else: a name in the credentials, and the field it changes with.
+    belongs_to: ClassVar[Mapping[str, str]] = {}
     account_rate: ClassVar[Rate | None] = None  # what the messenger takes from one account, None: anything
     chat_rate: ClassVar[Rate | None] = None  # and within one chat
     repeats_are_known: ClassVar[bool] = False  # whether the messenger drops a repeat of a message, by our ids
@@ -183,6 +188,10 @@ class Channel(ABC):
     def __init__(self, credentials: Mapping[str, Any], webhook_url: str = "") -> None:
         self.credentials = credentials
         self.webhook_url = webhook_url
+
+    def is_ours(self, held: str) -> bool:
+        """Whether a webhook that the messenger has is this line's, perhaps at an address that we had before."""
+        return bool(key := _last_segment(self.webhook_url)) and _last_segment(held) == key
 
     # connecting
 
@@ -269,3 +278,19 @@ class Channel(ABC):
     @abstractmethod
     def download(self, source: Mapping[str, Any], into: BinaryIO, max_bytes: int) -> str:
         """Write a customer's file to `into` and return its MIME type ("" if unknown). Raises RemoteError."""
+
+
+def host_of(url: str) -> str:
+    """Return the host that a URL names, for an owner to recognize; "" for what is no URL."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _last_segment(url: str) -> str:
+    """Return the end of a URL's path, which in ours is the key of the line; "" for what is no URL."""
+    try:
+        return urlsplit(url).path.rpartition("/")[2]
+    except ValueError:
+        return ""

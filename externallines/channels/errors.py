@@ -20,7 +20,7 @@ class InvalidCredentials(Exception):
 class AccountProblem(RemoteError):
     """The account behind the line needs its owner: the line goes to `error`, its messages wait.
 
-    `tolerated` earlier failures of the same message are taken for a passing trouble first.
+    In the first `tolerated` attempts at a message, whatever came of them, it is taken for a passing trouble.
     """
 
     retryable = True
@@ -35,7 +35,7 @@ class AccountThrottled(Throttled):
 
 
 class Doubtful(RemoteError):
-    """A failure that may pass, and is taken for `final` when it has happened to `tolerated` attempts before."""
+    """A failure that may pass, and is taken for `final` after `tolerated` attempts, whatever came of them."""
 
     retryable = True
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 
 from externallines.channels import addresses, rendering
 from externallines.channels.base import (
@@ -73,6 +73,7 @@ class Instagram(Messenger):
         ),
         HUMAN_AGENT,
     )
+    belongs_to: ClassVar[Mapping[str, str]] = {"entered_at": "access_token", "expires_at": "access_token"}
 
     # connecting
 

@@ -2,15 +2,11 @@
 
 import dataclasses
 import hmac
-import logging
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from tempfile import TemporaryFile
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from externallines.channels import telegram_errors, telegram_parts
 from externallines.channels.base import (
@@ -23,16 +19,17 @@ from externallines.channels.base import (
     Headers,
     InvalidCredentials,
     InvalidSignature,
-    OutboundFile,
     OutboundMessage,
     Rate,
     Receipt,
     Unsupported,
     Update,
+    host_of,
 )
 from externallines.channels.rendering import TELEGRAM, pieces, utf16
 from externallines.channels.telegram_api import Bot, understood
 from externallines.channels.telegram_parts import CAPTION_LIMIT, TEXT_LIMIT, Part
+from externallines.channels.telegram_sending import post, say
 from externallines.channels.telegram_updates import READERS, read_update
 from portals import http
 from portals.payload import Payload, parse_json
@@ -44,8 +41,6 @@ TOO_LONG = "The new text is too long for its place in Telegram. The customer sti
 NO_EMPTY_TEXT = (
     "A message in Telegram cannot be without text. The customer still sees the old one; delete it instead."
 )
-
-log = logging.getLogger(__name__)
 
 
 class Telegram(Channel):
@@ -87,9 +82,9 @@ class Telegram(Channel):
 
     def subscribe(self, webhook_url: str) -> None:
         held = self._webhook_info().text("url", "")
-        if held and not _is_ours(held, webhook_url):
+        if held and not self.is_ours(held):
             raise InvalidCredentials(
-                f"Another service ({urlsplit(held).hostname}) uses this bot, and a bot can have only one. "
+                f"Another service ({host_of(held)}) uses this bot, and a bot can have only one. "
                 "Disconnect the bot there, then reconnect the line.",
                 field="token",
             )
@@ -104,7 +99,7 @@ class Telegram(Channel):
         )
 
     def unsubscribe(self, webhook_url: str) -> None:
-        if _is_ours(self._webhook_info().text("url", ""), webhook_url):
+        if self.is_ours(self._webhook_info().text("url", "")):
             self._bot.call("deleteWebhook", {"drop_pending_updates": False})
 
     def health(self, webhook_url: str) -> list[str]:
@@ -112,9 +107,10 @@ class Telegram(Channel):
         held = info.text("url", "")
         if not held:
             return ["Telegram no longer passes on what customers write to the bot. Reconnect the line."]
-        if not _is_ours(held, webhook_url):
-            host = urlsplit(held).hostname
-            return [f"Another service ({host}) has taken over the bot. Disconnect the bot there, then reconnect."]
+        if not self.is_ours(held):
+            return [
+                f"Another service ({host_of(held)}) has taken over the bot. Disconnect it there, then reconnect."
+            ]
         found = []
         failed_at, reason = info.moment("last_error_date"), info.text("last_error_message", "")[:300]
         if failed_at and failed_at > datetime.now(UTC) - RECENT and info.size("pending_update_count"):
@@ -212,12 +208,12 @@ class Telegram(Channel):
     def _send_part(self, part: Part, address: Mapping[str, Any]) -> tuple[list[str], str]:
         """Send one part; return the ids of its messages, and what the operator should know of it."""
         try:
-            result = self._post_part(part, address)
+            result = post(self._bot, part, address)
         except http.Refused as exc:
             if exc.code not in (telegram_errors.VOICE_FORBIDDEN, *telegram_errors.BAD_PHOTO) or part.as_documents:
                 raise
             part = dataclasses.replace(part, as_documents=True)
-            result = self._post_part(part, address)
+            result = post(self._bot, part, address)
         with understood():
             taken = Payload({"messages": result if isinstance(result, list) else [result]}).children("messages")
             ids = [one.id("message_id") for one in taken]
@@ -225,44 +221,11 @@ class Telegram(Channel):
             raise http.ServerFault("Telegram's answer names no message.")
         return ids, part.note
 
-    def _post_part(self, part: Part, address: Mapping[str, Any]) -> Any:
-        if not part.files:
-            return self._say("text", part.text, lambda text: self._bot.call("sendMessage", {**address, **text}))
-        return self._say("caption", part.text, lambda caption: self._upload(part, address, caption))
-
-    def _upload(self, part: Part, address: Mapping[str, Any], caption: Mapping[str, str]) -> Any:
-        with ExitStack() as stack:
-            contents = [_fetched(file, stack) for file in part.files]
-            kinds = [file.mime_type for file in part.files]
-            names = [file.name for file in part.files]
-            if part.size == 1:
-                [form] = part.forms
-                files = list(zip([form.field], names, contents, kinds, strict=True))
-                return self._bot.call(form.method, {**address, **caption}, files)
-            fields = [f"file{number}" for number in range(part.size)]
-            media = [
-                {"type": form.field, "media": f"attach://{field}"}
-                for form, field in zip(part.forms, fields, strict=True)
-            ]
-            media[-1] |= caption
-            files = list(zip(fields, names, contents, kinds, strict=True))
-            return self._bot.call("sendMediaGroup", {**address, "media": media}, files)
-
-    def _say(self, field: str, html: str, call: Callable[[dict[str, str]], Any]) -> Any:
-        """Make a call with a text as HTML; as it reads without tags if Telegram cannot parse it."""
-        try:
-            return call({field: html, "parse_mode": "HTML"} if html else {})
-        except http.Refused as exc:
-            if exc.code != telegram_errors.UNPARSABLE:
-                raise
-            log.error("telegram_refuses_our_markup")  # a fault of the renderer
-            return call({field: telegram_parts.without_tags(html)})
-
     def _replace_text(self, chat_id: str, message_id: str, html: str) -> bool:
         """Change the text of a message; False if it is a file, which has none."""
         place = _place(chat_id, message_id)
         try:
-            self._say("text", html, lambda text: self._bot.call("editMessageText", place | text))
+            say("text", html, lambda text: self._bot.call("editMessageText", place | text))
         except http.Refused as exc:
             if exc.code == telegram_errors.NO_TEXT:
                 return False
@@ -277,7 +240,7 @@ class Telegram(Channel):
         place = _place(message.chat_id, message.external_id)
         html = captions[0] if captions else ""
         try:
-            self._say("caption", html, lambda caption: self._bot.call("editMessageCaption", place | caption))
+            say("caption", html, lambda caption: self._bot.call("editMessageCaption", place | caption))
         except http.Refused as exc:
             if exc.code == telegram_errors.NO_CAPTION:
                 raise Unsupported(NO_EMPTY_TEXT if not html else TOO_LONG) from exc
@@ -292,11 +255,6 @@ class Telegram(Channel):
                 raise
 
 
-def _is_ours(held: str, webhook_url: str) -> bool:
-    """Whether a webhook is this line's, perhaps at an address that we had before."""
-    return bool(held) and urlsplit(held).path.rpartition("/")[2] == urlsplit(webhook_url).path.rpartition("/")[2]
-
-
 def _address(message: OutboundMessage, *, quoting: bool) -> dict[str, Any]:
     address: dict[str, Any] = {"chat_id": message.chat_id}
     if quoting and message.reply_to.isdecimal():
@@ -309,9 +267,3 @@ def _address(message: OutboundMessage, *, quoting: bool) -> dict[str, Any]:
 
 def _place(chat_id: str, message_id: str) -> dict[str, Any]:
     return {"chat_id": chat_id, "message_id": int(message_id)}
-
-
-def _fetched(file: OutboundFile, stack: ExitStack) -> BinaryIO:
-    fetched = stack.enter_context(TemporaryFile())  # noqa: SIM115  the stack closes it
-    file.write_to(fetched)
-    return fetched

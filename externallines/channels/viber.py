@@ -13,6 +13,7 @@ from externallines.channels.base import (
     AccountProblem,
     Channel,
     CredentialField,
+    Doubtful,
     Event,
     Headers,
     InvalidCredentials,
@@ -20,6 +21,7 @@ from externallines.channels.base import (
     OutboundMessage,
     Receipt,
     Update,
+    host_of,
 )
 from externallines.channels.viber_errors import WEBHOOK_NOT_SET, raise_for_status
 from externallines.channels.viber_parts import plan
@@ -68,20 +70,31 @@ class Viber(Channel):
             raise http.ServerFault("Viber does not say whose token this is.") from exc
 
     def subscribe(self, webhook_url: str) -> None:
+        held = self._webhook(self._account())
+        if held and not self.is_ours(held):
+            raise InvalidCredentials(
+                f"Another service ({host_of(held)}) uses this bot, and a bot can have only one. "
+                "Disconnect the bot there, then reconnect the line.",
+                field="token",
+            )
         body = {"url": webhook_url, "event_types": EVENT_TYPES, "send_name": True, "send_photo": True}
         self._call("set_webhook", body, timeout=TIMEOUT_OF_SET_WEBHOOK)
 
     def unsubscribe(self, webhook_url: str) -> None:
-        if self._account().value.get("webhook") == webhook_url:
+        if self.is_ours(self._webhook(self._account())):
             self._call("set_webhook", {"url": ""})
 
     def health(self, webhook_url: str) -> list[str]:
         bot = self._account()
-        webhook, reported = bot.value.get("webhook"), bot.value.get("event_types")
-        if not webhook:
+        held, reported = self._webhook(bot), bot.value.get("event_types")
+        if not held:
             return ["Viber has no address to report messages to. Reconnect the line."]
-        if webhook != webhook_url:
-            return ["Another service receives this bot's messages. Reconnect the line to receive them here."]
+        if not self.is_ours(held):
+            return [
+                f"Another service ({host_of(held)}) has taken over the bot. Disconnect it there, then reconnect."
+            ]
+        if held != webhook_url:
+            return ["Viber reports to an address that we had before. Reconnect the line."]
         missing = sorted(set(EVENT_TYPES) - set(map(str, reported if isinstance(reported, list) else EVENT_TYPES)))
         return [f"Viber does not report: {', '.join(missing)}. Reconnect the line."] if missing else []
 
@@ -120,12 +133,21 @@ class Viber(Channel):
         except AccountProblem as exc:
             if exc.code != WEBHOOK_NOT_SET or not self.webhook_url:
                 raise
-            self.subscribe(self.webhook_url)
+            self._subscribe_again()
             answer = self._call("send_message", body)
         try:
             return answer.id("message_token", client_id)
         except InvalidPayload:
             return client_id
+
+    def _subscribe_again(self) -> None:
+        """Set the webhook that Viber forgot. What keeps us from it is for the owner; the message waits."""
+        try:
+            self.subscribe(self.webhook_url)
+        except (InvalidCredentials, http.Refused, Doubtful) as exc:
+            raise AccountProblem(
+                f"Viber has no address to report messages to, and does not take ours. {exc}"
+            ) from exc
 
     def download(self, source: Mapping[str, Any], into: BinaryIO, max_bytes: int) -> str:
         return http.download(source["url"], into, max_bytes=max_bytes).mime_type
@@ -137,6 +159,11 @@ class Viber(Channel):
 
     def _account(self) -> Payload:
         return self._call("get_account_info", {})
+
+    @staticmethod
+    def _webhook(bot: Payload) -> str:
+        """Return where Viber reports the bot's messages to, "" if nowhere."""
+        return str(bot.value.get("webhook") or "")
 
     def _call(self, method: str, body: Mapping[str, Any], *, timeout: float | None = None) -> Payload:
         """Return Viber's answer. Raises the error that its status stands for."""

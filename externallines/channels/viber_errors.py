@@ -9,7 +9,7 @@ from portals import http
 OK = 0
 WEBHOOK_NOT_SET = "10"
 THROTTLED = 12  # most often a hundred messages in an hour to a customer who does not answer
-PAUSE = 60.0  # seconds; Viber does not say how long
+PAUSE = 60.0  # seconds, each time: Viber does not say how long, and an adapter does not know the attempt
 PATIENCE = 3  # failures of an unknown kind before a message is given up
 
 Problem = tuple[type[http.RemoteError], str]

@@ -5,6 +5,7 @@ import mimetypes
 import re
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from externallines.channels.base import MediaKind, OutboundFile, OutboundMessage
 from externallines.channels.cutting import split
@@ -67,23 +68,35 @@ def _length(text: str) -> int:
 def _file(file: OutboundFile) -> tuple[Part, str]:
     """Return a file as what Viber shows best, and a note if that is not what the operator may expect."""
     if file.mime_type in PICTURES and file.size <= LARGEST_PICTURE:
-        return {"type": "picture", "text": "", "media": file.url}, ""
+        return {"type": "picture", "text": "", "media": _url(file)}, ""
     if file.mime_type in VIDEOS and file.size <= LARGEST_VIDEO:
-        return {"type": "video", "media": file.url, "size": file.size}, ""
+        return {"type": "video", "media": _url(file), "size": file.size}, ""
     if file.size <= LARGEST_FILE:
-        part = {"type": "file", "media": file.url, "size": file.size, "file_name": _named(file)}
+        part = {"type": "file", "media": _url(file), "size": file.size, "file_name": _named(file)}
         shown = file.kind in (MediaKind.IMAGE, MediaKind.VIDEO)
         return part, f"{file.name} was sent as a file, as Viber does not show it in the chat." if shown else ""
     link = {"type": "text", "text": f"{file.name}\n{file.url}"}
     return link, f"{file.name} was sent as a link that lasts a few days, as Viber takes files up to 50 MB."
 
 
+def _url(file: OutboundFile) -> str:
+    """The file's URL, ending in the extension by which Viber tells its kind; the name in a URL of ours is free."""
+    name = unquote(PurePosixPath(urlsplit(file.url).path).name)
+    shown = file.mime_type in (*PICTURES, *VIDEOS)
+    fits = mimetypes.guess_type(name)[0] == file.mime_type if shown else PurePosixPath(name).suffix
+    return file.url if fits else f"{file.url}{_extension(file)}"
+
+
+def _extension(file: OutboundFile) -> str:
+    guessed = mimetypes.guess_extension(file.mime_type) or ""
+    return ".dat" if not guessed or FORBIDDEN.fullmatch(guessed) else guessed
+
+
 def _named(file: OutboundFile) -> str:
     """The file's name with an extension, which Viber demands."""
     if PurePosixPath(file.name).suffix:
         return file.name
-    guessed = mimetypes.guess_extension(file.mime_type) or ""
-    extension = ".dat" if not guessed or FORBIDDEN.fullmatch(guessed) else guessed
+    extension = _extension(file)
     return file.name[: LONGEST_FILE_NAME - len(extension)] + extension
 
 

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 from urllib.parse import urlsplit
 
 from externallines.channels import markup, standard_webhooks
@@ -64,6 +64,8 @@ class Webhook(Channel):
             secret=True,
         ),
     )
+    may_move = True  # the account is the partner's address
+    belongs_to: ClassVar[Mapping[str, str]] = {"secret_is_ours": "secret"}
 
     # connecting
 

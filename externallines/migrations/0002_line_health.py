@@ -21,8 +21,4 @@ class Migration(migrations.Migration):
             name='warning',
             field=models.TextField(blank=True, db_default='', default=''),
         ),
-        migrations.AddIndex(
-            model_name='externalline',
-            index=models.Index(condition=models.Q(('status', 'active')), fields=['checked_at'], name='line_to_check'),
-        ),
     ]

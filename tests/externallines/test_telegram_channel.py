@@ -228,7 +228,7 @@ class TestTelegram(ChannelContract):
 
     def at(self, url, monkeypatch):
         monkeypatch.setattr(addresses, "telegram", url)
-        return self.line
+        return telegram.Telegram(self.credentials, HOOK)
 
     def hurry(self, monkeypatch):
         monkeypatch.setattr(telegram_api, "TIMEOUT", PATIENCE)

@@ -35,7 +35,8 @@ from tests.externallines.channel_contract import PATIENCE, ChannelContract, outc
 
 TOKEN = "445da6az1s345z78-dazcczb2542zv51a-e0vc5fva17480im9"
 OTHER_TOKEN = "445da6az1s345z79-dazcczb2542zv51a-e0vc5fva17480im9"
-HOOK = "https://lines.example.com/webhooks/lines/1"
+HOOK = "https://lines.example.com/webhooks/lines/6b1f6e4c-6f0c-4a0e-9c55-0a0b0c0d0e0f"
+OLD_HOOK = HOOK.replace("lines.example.com", "old.example.com/prefix")
 SENT_AT = datetime(2016, 3, 12, 6, 29, 57, 627_000, UTC)
 ANN = Contact("01234567890A=", "Ann Коваль", "https://avatars.viber.com/a.jpg", meta=[("viber", "01234567890A=")])
 FIRST = 4912661846655238146
@@ -169,6 +170,25 @@ def parts(**changes):
     return plan(sample_message(**{"files": []} | changes))
 
 
+@pytest.mark.parametrize(
+    ("name", "mime_type", "ends"),
+    [
+        ("a.png", "image/png", "/a.png"),
+        ("a.PNG", "image/png", "/a.PNG"),
+        ("photo", "image/jpeg", "/photo.jpg"),
+        ("photo.png", "image/jpeg", "/photo.png.jpg"),
+        ("%D1%84%2Epng", "image/png", "/%D1%84%2Epng"),
+        ("clip.mov", "video/mp4", "/clip.mov.mp4"),
+        ("price.pdf", "application/pdf", "/price.pdf"),
+        ("price", "application/pdf", "/price.pdf"),
+        ("list", "application/x-nobody-knows", "/list.dat"),
+    ],
+)
+def test_the_address_of_a_file_ends_as_its_kind(name, mime_type, ends):
+    [part], _note = parts(text="", files=[file(name, mime_type)])
+    assert part["media"] == f"https://x.ua/media/t{ends}"
+
+
 # Signatures
 
 
@@ -210,7 +230,9 @@ def test_a_token_that_cannot_be_used_is_told_to_the_owner(remote, line, status):
     assert caught.value.field == "token"
 
 
-def test_the_webhook_is_set_with_everything_we_want_to_hear(remote, line):
+@pytest.mark.parametrize("held", ["", HOOK, OLD_HOOK, None])
+def test_the_webhook_is_set_with_everything_we_want_to_hear(remote, line, held):
+    answer(remote, webhook=held)
     line.subscribe(HOOK)
     assert bodies(remote, "set_webhook") == [
         {
@@ -223,7 +245,21 @@ def test_the_webhook_is_set_with_everything_we_want_to_hear(remote, line):
 
 
 @pytest.mark.parametrize(
-    ("webhook", "removed"), [(HOOK, [{"url": ""}]), ("https://other.example.com/", []), ("", [])]
+    ("held", "named"),
+    [("https://chat.example.org/viber/secret", "(chat.example.org)"), (f"{HOOK[:-1]}a", "(lines.example.com)")],
+)
+def test_a_bot_that_another_service_uses_is_left_to_it(remote, line, held, named):
+    answer(remote, webhook=held)
+    got = outcome(line.subscribe, HOOK)
+    assert (type(got), got.field) == (InvalidCredentials, "token")
+    assert named in str(got)
+    assert "secret" not in str(got)
+    assert bodies(remote, "set_webhook") == []
+
+
+@pytest.mark.parametrize(
+    ("webhook", "removed"),
+    [(HOOK, [{"url": ""}]), (OLD_HOOK, [{"url": ""}]), ("https://other.example.com/", []), ("", [])],
 )
 def test_only_our_webhook_is_removed(remote, line, webhook, removed):
     answer(remote, webhook=webhook)
@@ -237,7 +273,9 @@ def test_only_our_webhook_is_removed(remote, line, webhook, removed):
         ({"webhook": HOOK, "event_types": [*viber.EVENT_TYPES, "message"]}, None),
         ({"webhook": HOOK}, None),
         ({}, "no address"),
-        ({"webhook": "https://other.example.com/"}, "Another service"),
+        ({"webhook": "https://other.example.com/"}, "Another service (other.example.com)"),
+        ({"webhook": "https://["}, "Another service"),
+        ({"webhook": OLD_HOOK}, "an address that we had before"),
         ({"webhook": HOOK, "event_types": ["delivered", "failed", "subscribed", "unsubscribed"]},
          "conversation_started, seen"),
     ],
@@ -424,16 +462,36 @@ def test_a_message_without_a_token_of_vibers_is_known_by_ours(remote, line, toke
 
 
 def test_a_forgotten_webhook_is_set_once_and_the_message_sent(remote, line, monkeypatch):
-    answer_in_turn(remote, monkeypatch, {"status": 10}, {}, {"message_token": 9})
+    answer_in_turn(remote, monkeypatch, {"status": 10}, {}, {}, {"message_token": 9})
     assert line.send(sample_message()) == Receipt("9")
-    assert [call.path for call in remote.calls] == [*("/send_message", "/set_webhook", "/send_message")]
+    assert [call.path for call in remote.calls] == [
+        "/send_message",
+        "/get_account_info",
+        "/set_webhook",
+        "/send_message",
+    ]
     assert bodies(remote, "set_webhook")[0]["url"] == HOOK
 
 
 def test_a_webhook_that_cannot_be_set_is_for_the_owner(remote, line, monkeypatch):
-    answer_in_turn(remote, monkeypatch, {"status": 10}, {}, {"status": 10})
+    answer_in_turn(remote, monkeypatch, {"status": 10}, {}, {}, {"status": 10})
     assert type(outcome(line.send, sample_message())) is AccountProblem
     answer(remote, status=10)
     unaware = viber.Viber({"token": TOKEN})
     assert type(outcome(unaware.send, sample_message())) is AccountProblem
     assert len(bodies(remote, "set_webhook")) == 1
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [{"webhook": ""}, {"status": 1}],  # our address is refused
+        [{"webhook": ""}, {"status": 99}],  # so it is for an unknown reason
+        [{"webhook": "https://chat.example.org/"}],  # another service has taken over
+    ],
+)
+def test_a_message_waits_while_its_webhook_is_refused(remote, line, monkeypatch, answers):
+    answer_in_turn(remote, monkeypatch, {"status": 10}, *answers)
+    got = outcome(line.send, sample_message())
+    assert type(got) is AccountProblem
+    assert str(got).startswith("Viber has no address to report messages to, and does not take ours. ")

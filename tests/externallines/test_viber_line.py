@@ -46,3 +46,16 @@ def test_a_conversation(world, portal, owner, bot, deliver):
 
     owner.disconnect(line)
     assert world.breaches == []
+
+
+def test_a_bot_of_another_service_is_taken_over_only_once_it_is_free(world, portal, owner, bot):
+    bot.webhook = "https://chat.example.org/viber"
+    line = owner.call(
+        "POST", "lines/", {"channel": "viber", "name": "Shop", "credentials": bot.credentials()}
+    ).json()
+    assert line["status"] == "error"
+    assert "Another service (chat.example.org) uses this bot" in line["error"]
+    assert bot.webhook == "https://chat.example.org/viber"
+    bot.forget_webhook()
+    assert owner.reconnect(line).json()["status"] == "active"
+    assert bot.webhook == line["webhook_url"]
