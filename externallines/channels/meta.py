@@ -112,7 +112,7 @@ class Meta(Channel):
     def ask(self, method: str, path: str, *, as_app: bool = False, **options: Any) -> Payload:
         """Make a call with the account's token, or the app's. Raises RemoteError by the channel's table."""
         answer = self.answer_to(method, path, as_app=as_app, **options)
-        if error := error_of(answer, self.rows):
+        if error := error_of(self._without_secrets(answer), self.rows):
             raise error
         try:
             return Payload(parse_json(answer.body))
@@ -134,7 +134,7 @@ class Meta(Channel):
         if not as_app:
             token = self.credentials["access_token"]
             params = {**(params or {}), **self._proof(token)}
-        answer = http.call(
+        return http.call(
             method,
             f"{addresses.meta_graph if as_app else self.graph}/{path}",
             params=params,
@@ -144,7 +144,6 @@ class Meta(Channel):
             expected=lambda answer: not isinstance(error_of(answer, self.rows), http.ServerFault),
             **body,
         )
-        return self._without_secrets(answer)
 
     def _proof(self, token: str) -> dict[str, str]:
         """What apps that require an app secret want with every call; the others check it all the same."""
@@ -152,7 +151,7 @@ class Meta(Channel):
         return {"appsecret_proof": hmac.digest(key, token.encode(), hashlib.sha256).hex()}
 
     def _without_secrets(self, answer: http.Answer) -> http.Answer:
-        """Meta quotes a token that it cannot read."""
+        """Return an error's answer as it may be shown: Meta quotes a token that it cannot read."""
         body = answer.body
         for name in ("access_token", "app_secret"):
             body = body.replace(self.credentials[name].encode(), b"...")

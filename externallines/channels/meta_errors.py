@@ -128,13 +128,8 @@ OUTAGE = "Unsupported request - method type: post"
 OUTAGE_SENTENCE = "Instagram takes no messages for this account. Check the app's permissions, then reconnect."
 
 
-def raise_for_answer(answer: http.Answer, rows: Rows) -> None:
-    """Raise what a Graph answer stands for; nothing where it is a success."""
-    if error := error_of(answer, rows):
-        raise error
-
-
 def error_of(answer: http.Answer, rows: Rows) -> http.RemoteError | None:
+    """Return what a Graph answer stands for; None where it is a success."""
     complaint = _complaint_of(answer)
     if complaint is None and answer.ok:
         return None

@@ -279,6 +279,12 @@ class TestOwnLogin(InstagramContract):
         [call] = graph.calls
         assert query(call) == {"grant_type": "ig_refresh_token", "access_token": TOKEN}
 
+    @pytest.mark.parametrize("renewed", [TOKEN, f"{TOKEN}x", f"x{SECRET}"])
+    def test_a_token_that_is_much_like_the_old_one_is_stored_whole(self, graph, renewed):
+        graph.on("GET refresh_access_token", {"access_token": renewed, "expires_in": 60 * 86400})
+        stored = self.line.renew(ENTERED + timedelta(hours=25))
+        assert stored["access_token"] == renewed
+
     def test_and_again_15_days_before_it_ends(self, graph):
         ends = ENTERED + timedelta(days=60)
         assert self.renewing(graph, ends - timedelta(days=16), expires_at=ends.isoformat()) is None
