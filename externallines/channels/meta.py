@@ -48,6 +48,7 @@ class Meta(Channel):
     """A channel on the Graph API of the app that its owner made at Meta."""
 
     max_body = 3 * 1024 * 1024
+    bare_answer = True  # it repeats until 200
     rows: ClassVar[Rows]  # its error codes
     webhook_object: ClassVar[str]  # what Meta's webhooks call the kind of account
 
