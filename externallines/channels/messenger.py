@@ -91,9 +91,8 @@ class Messenger(Meta):
         if not parts:
             raise http.Refused("The message is empty.")
         sent_id = ""
-        for number, part in enumerate(parts):
-            if number < len(message.earlier_ids):
-                continue
+        done = min(len(message.earlier_ids), len(parts) - 1)  # an edit may have made it shorter
+        for number, part in enumerate(parts[done:], done):
             envelope = {"recipient": {"id": message.chat_id}, **timing}
             if number == 0 and self._can_quote(message):
                 envelope["reply_to"] = {"mid": message.reply_to}

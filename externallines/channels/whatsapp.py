@@ -201,9 +201,8 @@ class WhatsApp(Meta):
         if not parts:
             raise http.Refused("The message is empty.")
         notes, sent_id = [], ""
-        for number, part in enumerate(parts):
-            if number < len(message.earlier_ids):
-                continue
+        done = min(len(message.earlier_ids), len(parts) - 1)  # an edit may have made it shorter
+        for number, part in enumerate(parts[done:], done):
             body, note = self._body(part)
             last = number == len(parts) - 1
             if number == 0 and message.reply_to:

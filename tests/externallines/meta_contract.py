@@ -190,3 +190,9 @@ class MetaContract(ChannelContract):
         remote.calls.clear()
         connected.send(sample_message(text="word " * 1500, files=[], earlier_ids=recorded[:1]))
         assert len(remote.calls) == parts - 1
+
+    def test_a_message_that_became_shorter_than_what_was_sent_ends_with_its_last_part(self, remote, connected):
+        remote.answer(200, self.success)
+        receipt = connected.send(sample_message(text="short", files=[], earlier_ids=["m_1", "m_2"]))
+        assert receipt.external_id
+        assert len(remote.calls) == 1
