@@ -8,6 +8,8 @@ import phonenumbers
 
 from externallines.channels import markup
 from externallines.channels.base import (
+    AccountProblem,
+    Blocked,
     ChatMoved,
     Contact,
     Event,
@@ -18,6 +20,7 @@ from externallines.channels.base import (
     MessageEdited,
     MessageReceived,
     Progress,
+    ReachabilityChanged,
     StatusReported,
     Update,
 )
@@ -56,11 +59,13 @@ MEDIA = {
 
 def updates(change: Payload, phone_number_id: str) -> Iterator[Update]:
     """Yield the parts of a change, each with its own key; nothing where it is of another number."""
-    field, value = str(change.value.get("field")), Payload(change.value.get("value") or {})
-    if "metadata" not in value.value:
-        yield Update(unique_key("change", digest(change.value)), {"other": field})
+    try:
+        value = change.child("value")
+        metadata = value.child("metadata")
+    except InvalidPayload:  # not of a number, or odd: Meta would repeat the whole call for days
+        yield Update(unique_key("change", digest(change.value)), {"other": str(change.value.get("field"))})
         return
-    if str(value.optional_child("metadata").value.get("phone_number_id")) != phone_number_id:
+    if str(metadata.value.get("phone_number_id")) != phone_number_id:
         return
     contacts = objects(value, "contacts")
     for kind, name in (("message", "messages"), ("echo", "message_echoes")):
@@ -152,7 +157,7 @@ def events(update: Payload) -> list[Event]:
     Meta would repeat the whole call for days."""
     try:
         if update.value.get("status") is not None:
-            return [_status(update.child("status"))]
+            return _status(update.child("status"))
         if update.value.get("other") is not None:
             return [Ignored(f"not about messages: {update.value['other']}"[:250])]
         outgoing = update.value.get("echo") is not None
@@ -286,15 +291,22 @@ def _referral(message: Payload) -> str:
     return f"_Came by_ {title}: {url}" if url else ""
 
 
-def _status(status: Payload) -> Event:
+def _status(status: Payload) -> list[Event]:
     progress = PROGRESS.get(status.text("status"))
     if progress is None:
-        return Ignored(f"status {status.value['status']}"[:250])
+        return [Ignored(f"status {status.value['status']}"[:250])]
+    named = {
+        "message_id": status.id("id"),
+        "client_id": our_id(status.value.get("biz_opaque_callback_data")),
+    }
     errors = objects(status, "errors")
-    reason = str(classify(read_complaint(errors[0]), ROWS)) if errors else ""
-    return StatusReported(
-        progress,
-        message_id=status.id("id"),
-        client_id=our_id(status.value.get("biz_opaque_callback_data")),
-        error=reason if progress is Progress.FAILED else "",
-    )
+    if progress is not Progress.FAILED or not errors:
+        return [StatusReported(progress, **named)]
+    error = classify(read_complaint(errors[0]), ROWS)
+    if isinstance(error, AccountProblem):
+        return [StatusReported(progress, **named, error=f"The owner of the line has to act. {error}")]
+    failed = StatusReported(progress, **named, error=str(error))
+    recipient = status.text("recipient_id", "") or status.text("recipient_user_id", "")
+    if isinstance(error, Blocked) and 1 <= len(recipient) <= 255:
+        return [failed, ReachabilityChanged(recipient, blocked=True)]
+    return [failed]

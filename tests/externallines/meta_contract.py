@@ -1,5 +1,6 @@
 """What the tests of Meta's channels share: signatures, addresses, and a remote that answers call by call."""
 
+import copy
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,14 @@ from externallines.channels.base import (
     WindowClosed,
 )
 from portals.http import Refused, ServerFault, Throttled
-from tests.externallines.channel_contract import PATIENCE, ChannelContract, outcome, sample_message
+from tests.externallines.channel_contract import (
+    PATIENCE,
+    ChannelContract,
+    comparable,
+    nasty,
+    outcome,
+    sample_message,
+)
 from tests.externallines.remote import Remote, serve_remote
 
 # The classes of the error tables, channels.md 3 and 4.
@@ -131,6 +139,14 @@ class MetaContract(ChannelContract):
         one, other = (self.channel.prepare(self.form)["verify_token"] for _ in range(2))
         assert len(one) >= 32
         assert one != other
+
+    # what a call tells
+
+    def test_an_odd_part_of_a_call_does_not_cost_the_others(self):
+        call = json.loads(self.payload("text"))
+        for odd in nasty(copy.deepcopy(call["entry"])):
+            told = self.take(json.dumps({**call, "entry": [*odd, *call["entry"]]}).encode())
+            assert comparable(told[-1]) == comparable(self.events["text"][-1]), odd
 
     # errors
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from externallines.channels import addresses
 from externallines.models import ExternalLine
 from externallines.services import get_channel, webhook_url
+from messaging.models import Chat
 from tests.simulators.media import avatar
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -232,6 +233,7 @@ def test_a_failure_that_is_told_late_reaches_the_operator(world, portal, whatsap
     deliver()
     assert told["status"] == "error"
     assert "131026" in told["statusText"]
+    assert Chat.objects.get().blocked
 
 
 def test_two_numbers_of_one_app_keep_their_messages_apart(world, portal, whatsapp, deliver):

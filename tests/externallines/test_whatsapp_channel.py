@@ -20,6 +20,7 @@ from externallines.channels.base import (
     MessageReceived,
     Progress,
     Rate,
+    ReachabilityChanged,
     Receipt,
     StatusReported,
     Unsupported,
@@ -72,6 +73,14 @@ def said(message_id, text, **more):
 
 def filed(message_id, media_id, name, mime_type, kind, text=""):
     return said(message_id, text, media=[Media({"media_id": media_id}, name, mime_type, kind=kind)])
+
+
+def undeliverable(message_id):
+    reason = (
+        "The customer cannot be reached: they may have blocked the business, or have no such account. "
+        "Or their WhatsApp is too old. Meta says: Message undeliverable (code 131026)"
+    )
+    return StatusReported(Progress.FAILED, message_id, CLIENT_ID, error=reason)
 
 
 class TestWhatsApp(MetaContract):
@@ -179,6 +188,20 @@ class TestWhatsApp(MetaContract):
                 CLIENT_ID,
                 error="More than 24 hours have passed since the customer's last message. WhatsApp then takes "
                 "templates only. Meta says: More than 24 hours have passed. (code 131047)",
+            )
+        ],
+        "status_undeliverable": [undeliverable("wamid.s-undeliverable"), ReachabilityChanged(ANN, blocked=True)],
+        "status_undeliverable_to_a_user_id": [
+            undeliverable("wamid.s-undeliverable_to_a_user_id"),
+            ReachabilityChanged(KIM, blocked=True),
+        ],
+        "status_unpaid": [
+            StatusReported(
+                Progress.FAILED,
+                "wamid.s-unpaid",
+                CLIENT_ID,
+                error="The owner of the line has to act. WhatsApp has no valid payment method for this account. "
+                "Add one in the Billing Hub. Meta says: Business eligibility payment issue (code 131042)",
             )
         ],
         "account_error": [Ignored("not about messages: error 131031")],
