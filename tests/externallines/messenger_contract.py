@@ -17,7 +17,7 @@ from externallines.channels.base import (
     Unsupported,
     WindowClosed,
 )
-from portals.http import ServerFault
+from portals.http import Refused, ServerFault
 from tests.externallines.channel_contract import outcome, sample_message
 from tests.externallines.meta_contract import (
     AT_MS,
@@ -222,6 +222,22 @@ class MessengerContract(MetaContract):
         got = self.look_up(graph, {"id": "2002", "name": 7, "profile_pic": None})
         assert got == Contact("2002", meta=[("x", "2002")])
         assert query(graph.calls[0])["fields"] == self.channel.profile_fields
+
+    def test_a_portrait_is_asked_for_anew_as_its_address_ends_within_days(self, graph):
+        contact = self.look_up(graph, {"name": "Ann", "profile_pic": f"{graph.url}/old"})
+        graph.on("GET 2002", {"id": "2002", "profile_pic": f"{graph.url}/new"})
+        graph.on("GET old", {}, status=403)
+        graph.on("GET new", {"a": "portrait"})
+        into = BytesIO()
+        self.line.download(contact.picture, into, 1000)
+        assert into.getvalue() == b'{"a": "portrait"}'
+        *_asked, fetched = graph.calls
+        assert "authorization" not in fetched.headers
+
+    @pytest.mark.parametrize("profile", [{"id": "2002"}, {"profile_pic": 7}, {"profile_pic": ""}])
+    def test_a_portrait_that_is_gone_is_refused(self, graph, profile):
+        graph.on("GET 2002", profile)
+        assert type(outcome(self.line.download, {"profile_of": "2002"}, BytesIO(), 1000)) is Refused
 
     def test_a_picture_is_fetched_without_the_token(self, graph):
         graph.on("GET pic", {"a": "picture"})

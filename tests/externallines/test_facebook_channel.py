@@ -196,5 +196,5 @@ class TestFacebook(MessengerContract):
         picture = "https://scontent.example.com/ann.jpg"
         profile = {"first_name": "Ann", "last_name": "Коваль", "profile_pic": picture, "id": "2002"}
         assert self.look_up(graph, profile) == Contact(
-            "2002", name="Ann Коваль", picture={"url": picture}, meta=[("x", "2002")]
+            "2002", name="Ann Коваль", picture={"profile_of": "2002"}, meta=[("x", "2002")]
         )

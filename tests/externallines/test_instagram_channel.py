@@ -119,7 +119,7 @@ class InstagramContract(MessengerContract):
         assert self.look_up(graph, profile) == Contact(
             "2002",
             name="Ann",
-            picture={"url": "https://scontent.example.com/ann.jpg"},
+            picture={"profile_of": "2002"},
             meta=[("x", "2002"), ("username", "ann.k")],
         )
 
