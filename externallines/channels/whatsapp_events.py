@@ -177,11 +177,9 @@ def _message(message: Payload, contact: Payload, outgoing: bool) -> Event:
         case "system":
             return _system(message, who)
         case "edit":
-            edit = message.child("edit")
-            text, _media = content(edit.optional_child("message"))
-            return MessageEdited(
-                who.chat_id, edit.id("original_message_id"), text, at=moment(message, "timestamp")
-            )
+            edit, at = message.child("edit"), moment(message, "timestamp")
+            text = _edited_text(edit.child("message"))
+            return MessageEdited(who.chat_id, edit.id("original_message_id"), text, at=at)
         case "revoke":
             return MessageDeleted(who.chat_id, message.child("revoke").id("original_message_id"))
     text, media = content(message)
@@ -219,12 +217,28 @@ def _quoted(message: Payload) -> str:
 
 def _system(message: Payload, who: Identity) -> Event:
     system = message.child("system")
-    names = ("wa_id", "user_id") if system.value.get("type") == "user_changed_number" else ("user_id", "wa_id")
-    new = next((system.id(name) for name in names if _is_id(system, name)), "")
-    if new in ("", who.number, who.user_id):
+    new = _new_id(system, who)
+    if new in ("", who.chat_id, *who.aliases):
         return Ignored("a notice of WhatsApp's, the customer's id stays")
     note = markup.escape(system.text("body", "")) or f"The customer's WhatsApp is {new} now."
     return ChatMoved(who.chat_id, new, message.id("id"), note, sent_at=moment(message, "timestamp"))
+
+
+def _new_id(system: Payload, who: Identity) -> str:
+    """Return the id that a notice gives the chat: one known by its number stays as long as that does."""
+    if who.number:
+        new = system.text("wa_id", "")
+        return new if is_number(new) else ""
+    names = ("user_id", "wa_id") if system.value.get("type") == "user_changed_number" else ("user_id",)
+    return next((system.id(name) for name in names if _is_id(system, name)), "")
+
+
+def _edited_text(new: Payload) -> str:
+    """Return what a text or a caption is now; of a file nothing else can change, and it comes without its id."""
+    kind = new.text("type")
+    if kind in MEDIA:
+        return markup.escape(new.child(kind).text("caption", ""))
+    return markup.escape(new.child("text").text("body"))
 
 
 def content(message: Payload) -> tuple[str, list[Media]]:

@@ -123,6 +123,8 @@ class TestWhatsApp(MetaContract):
         "reaction_removed": said("reaction_removed", "_Took back a reaction._", reply_to="wamid.ours"),
         "edit": [MessageEdited(ANN, "wamid.text", r"And the \*red\* one?", at=AT)],
         "edit_caption": [MessageEdited(ANN, "wamid.image", "that one", at=AT)],
+        "edit_away": [MessageEdited(ANN, "wamid.image", "", at=AT)],
+        "edit_of_a_place": [Ignored("breaks the contract: message.edit.message.text has to be an object.")],
         "revoke": [MessageDeleted(ANN, "wamid.text")],
         "unsupported": said("unsupported", CANNOT_BE_SHOWN),
         "unknown_type": said("unknown_type", CANNOT_BE_SHOWN),
@@ -138,8 +140,9 @@ class TestWhatsApp(MetaContract):
             )
         ],
         "user_id_changed": [
-            ChatMoved(ANN, "UA.777", "wamid.user_id_changed", "The customer's WhatsApp is UA.777 now.", sent_at=AT)
+            ChatMoved(KIM, "US.777", "wamid.user_id_changed", "The customer's WhatsApp is US.777 now.", sent_at=AT)
         ],
+        "user_id_of_a_number_changed": [Ignored(NOTICE)],
         "identity_changed": [Ignored(NOTICE)],
         "username_without_a_number": [MessageReceived(KIM, "wamid.username1", KIM_CONTACT, text="hi", sent_at=AT)],
         "username_as_the_number": [MessageReceived(KIM, "wamid.username2", KIM_CONTACT, text="hi", sent_at=AT)],
