@@ -85,7 +85,8 @@ def _sender(item: Payload) -> str:
 def _reaction_id(item: Payload) -> str:
     reaction = item.child("reaction")
     told = (reaction.text("action", ""), reaction.text("emoji", "") or reaction.text("reaction", ""))
-    return unique_key("reaction", reaction.id("mid"), _sender(item), *told)
+    at = str(item.value.get("timestamp"))  # the same one may come again, after it was taken back
+    return unique_key("reaction", reaction.id("mid"), _sender(item), *told, at)
 
 
 def _postback_id(item: Payload) -> str:

@@ -94,8 +94,10 @@ def common_events(user, chat_meta):
         "edit": [MessageEdited(user, "m_text", r"And the \*red\* one?", at=AT_MS)],
         "edit_of_nothing": [Ignored("an edit that is none")],
         "unsend": [MessageDeleted(user, "m_text")],
-        "reaction": said(f"reaction:m_ours:{user}:react:❤️", "_Reacted with_ ❤️", reply_to="m_ours"),
-        "reaction_removed": said(f"reaction:m_ours:{user}:unreact:", "_Took back a reaction._", reply_to="m_ours"),
+        "reaction": said(f"reaction:m_ours:{user}:react:❤️:1764000000123", "_Reacted with_ ❤️", reply_to="m_ours"),
+        "reaction_removed": said(
+            f"reaction:m_ours:{user}:unreact::1764000000123", "_Took back a reaction._", reply_to="m_ours"
+        ),
         "reaction_of_ours": [Ignored("not about messages: reaction, recipient, sender, timestamp")],
         "postback": said("postback:m_postback", "Get started"),
         "echo_by_hand": said("m_hand", "We called you", outgoing=True),
@@ -129,7 +131,7 @@ class MessengerContract(MetaContract):
     error_rows = (
         *((190, sub, AUTH, {}) for sub in (0, 458, 459, 460, 463, 464, 467, 1)),
         *((code, 0, AUTH, {}) for code in (102, 10, 200, 230, 3, 368)),
-        (10, 99, AUTH, {}),
+        *((code, 99, PERMANENT, {"retryable": False}) for code in (10, 200)),
         (200, 2018028, AUTH, {}),
         (10, 1893063, AUTH, {}),
         *((10, sub, WINDOW, {}) for sub in (2018065, 2018108, 2018278, 2534022)),
@@ -204,6 +206,19 @@ class MessengerContract(MetaContract):
 
     def test_the_budget_is_that_of_the_contract(self):
         assert self.channel.account_rate == Rate(300, 300)
+
+    # in
+
+    def test_a_reaction_that_comes_back_is_another(self):
+        call = json.loads(self.payload("reaction"))
+        keys, ids = set(), set()
+        for action, second in (("react", 1), ("unreact", 2), ("react", 3)):
+            [item] = call["entry"][0]["messaging"]
+            item["timestamp"], item["reaction"]["action"] = 1764000000000 + second, action
+            [update] = self.line.split({}, json.dumps(call).encode())
+            keys.add(update.key)
+            ids |= {event.message_id for event in self.line.parse(update.payload)}
+        assert len(keys) == len(ids) == 3
 
     # customers
 

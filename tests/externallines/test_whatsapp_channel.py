@@ -230,7 +230,7 @@ class TestWhatsApp(MetaContract):
         (190, 463, AUTH, {"tolerated": 0}),
         (131047, 0, WINDOW, {}),
         *((code, 0, PAUSE, {}) for code in (4, 80007, 130429)),
-        (131056, 0, CHAT, {"retryable": True}),
+        (131056, 0, CHAT, {"retryable": True, "retry_after": 16}),
         *((code, 0, PAUSE, {"retry_after": 3600}) for code in (131048, 131064)),
         *((code, 0, RETRY, {}) for code in (1, 2, 131000, 131016, 131057)),
         (131053, 0, DOUBTFUL, {"tolerated": 2, "final": PERMANENT}),
@@ -577,6 +577,18 @@ class TestWhatsApp(MetaContract):
         assert WhatsApp.account_rate == Rate(80, 80)
         assert WhatsApp.chat_rate is not None
         assert WhatsApp.chat_rate.per_second == pytest.approx(1 / 6)
+
+    def test_too_much_for_one_customer_is_not_too_much_for_the_number(self, remote, connected):
+        usage = {"1": [{"estimated_time_to_regain_access": 7}]}
+        for status in (400, 429):
+            remote.answer(
+                status,
+                json.dumps(error(131056)).encode(),
+                X_Business_Use_Case_Usage=json.dumps(usage),
+                X_App_Usage='{"call_count":100}',
+            )
+            got = outcome(connected.send, sample_message(files=[]))
+            assert (type(got), got.retry_after) == (CHAT, 16)
 
     # files in
 
