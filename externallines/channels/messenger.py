@@ -128,9 +128,13 @@ class Messenger(Meta):
     def plan(self, message: OutboundMessage) -> list[Part]:
         """Return the parts a message is sent in: its files, then its text with links to what cannot be a file."""
         files = [Part(files=group) for group in self.grouped([f for f in message.files if self.kind_of(f)])]
-        links = [f"{file.name}: {file.url}" for file in message.files if self.kind_of(file) is None]
+        links = [self._link_to(file) for file in message.files if self.kind_of(file) is None]
         texts = rendering.plain_pieces(message.text, self.text_limit, type(self).text_size)
         return [*files, *(Part(text) for text in [*texts, *links])]
+
+    def _link_to(self, file: OutboundFile) -> str:
+        named = f"{file.name}: {file.url}"
+        return named if type(self).text_size(named) <= self.text_limit else file.url
 
     def grouped(self, files: Sequence[OutboundFile]) -> list[list[OutboundFile]]:
         """Return the files by the messages they go in."""

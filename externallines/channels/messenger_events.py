@@ -143,9 +143,12 @@ def _reaction(item: Payload, reaction: Payload, chat_meta: str) -> Event:
 
 def _progressed(item: Payload, status: Progress, told: Payload) -> Event:
     until: datetime | None = moment(told, "watermark")
-    if until:
-        return ChatProgressed(status, _sender(item), until=until)
-    return ChatProgressed(status, _sender(item), message_id=told.id("mid"))
+    if until is None:
+        return ChatProgressed(status, _sender(item), message_id=told.id("mid"))
+    mids = told.value.get("mids")
+    last = mids[-1] if isinstance(mids, list) and mids else ""
+    known = last if isinstance(last, str) and len(last) <= 255 else ""
+    return ChatProgressed(status, _sender(item), message_id=known, until=until)
 
 
 def _message(item: Payload, message: Payload, chat_meta: str, app_id: str) -> Event:

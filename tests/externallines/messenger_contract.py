@@ -1,6 +1,7 @@
 """What the tests of Messenger and Instagram share: the tables of channels.md 4."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -51,7 +52,7 @@ def common_events(user, chat_meta):
     def filed(name, url, file_name, kind, text=""):
         return said(f"m_{name}", text, media=[Media({"url": url}, file_name, kind=kind)])
 
-    cdn = "https://scontent.example.com"
+    cdn, reaction = "https://scontent.example.com", f"reaction:m_ours:{user}"
     return {
         "text": said("m_text", r"Чи є \*синя\* сукня?"),
         "quick_reply": said("m_quick_reply", "Yes"),
@@ -203,6 +204,15 @@ class MessengerContract(MetaContract):
         receipt = self.line.send(sample_message(text="Look", files=[too_large]))
         assert [body["message"]["text"] for body in sent()] == ["Look", f"a.zip: {too_large.url}"]
         assert receipt.note == "Sent as a link: a.zip."
+
+    def test_a_link_that_is_too_long_with_its_name_goes_without_it(self, sent):
+        limit, size = self.channel.text_limit, self.channel.text_size
+        name = "ж" * 100 + ".zip"
+        for length, named in ((limit - size(f"{name}: "), True), (limit - size(f"{name}: ") + 1, False)):
+            url = "https://lines.example.com/".ljust(length, "x")
+            given = file(name, "application/zip", MediaKind.FILE, 25 * 1024 * 1024 + 1)
+            self.line.send(sample_message(text="", files=[replace(given, url=url)]))
+            assert sent()[-1]["message"]["text"] == (f"{name}: {url}" if named else url)
 
     def test_the_budget_is_that_of_the_contract(self):
         assert self.channel.account_rate == Rate(300, 300)

@@ -49,7 +49,12 @@ class TestFacebook(MessengerContract):
     events = {
         **common_events("2002", "facebook"),
         "delivery": [
-            ChatProgressed(Progress.DELIVERED, "2002", until=datetime(2025, 11, 24, 16, 0, 1, tzinfo=UTC))
+            ChatProgressed(
+                Progress.DELIVERED,
+                "2002",
+                message_id="m_ours",
+                until=datetime(2025, 11, 24, 16, 0, 1, tzinfo=UTC),
+            )
         ],
         "read": [ChatProgressed(Progress.READ, "2002", until=datetime(2025, 11, 24, 16, 0, 2, tzinfo=UTC))],
     }
