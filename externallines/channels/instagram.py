@@ -122,7 +122,7 @@ class Instagram(Messenger):
         if self.has_own_login:
             self.ask("DELETE", f"{self._me().value['user_id']}/subscribed_apps")
         else:
-            unsubscribe_page(self, webhook_url, other_object="page")
+            unsubscribe_page(self, other_object="page")
 
     def health(self, webhook_url: str) -> list[str]:
         now = datetime.now(UTC)

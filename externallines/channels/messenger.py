@@ -52,6 +52,7 @@ class Messenger(Meta):
     text_limit: ClassVar[int]
     text_size: ClassVar[Callable[[str], int]]
     profile_fields: ClassVar[str]
+    human_tag: ClassVar[Mapping[str, str]] = {"tag": "HUMAN_AGENT"}  # marks what a person wrote after 24 hours
 
     @classmethod
     def prepare(cls, given: Mapping[str, str]) -> dict[str, Any]:
@@ -108,8 +109,7 @@ class Messenger(Meta):
         if silence <= WINDOW:
             return {"messaging_type": "RESPONSE"} if self.is_messenger_platform else {}
         if human_agent and silence <= HUMAN_WINDOW:
-            tag = {"tag": "HUMAN_AGENT"}
-            return {"messaging_type": "MESSAGE_TAG", **tag} if self.is_messenger_platform else tag
+            return dict(self.human_tag)
         allowed = "7 days" if human_agent else "24 hours"
         raise WindowClosed(
             f"More than {allowed} have passed since the customer's last message. {self.label} takes no answer "
@@ -205,7 +205,7 @@ class Messenger(Meta):
     def claim_callback(self, webhook_url: str, fields: Sequence[str]) -> None:
         """Point the app at us. It has one address for all its accounts, which we take from nobody."""
         address, _fields = self.callback()
-        if address not in ("", webhook_url):
+        if address and not self.is_ours(address):
             raise InvalidCredentials(
                 "This Meta app sends its webhooks to another address already. Remove that in the App Dashboard, "
                 "or use another app for this line.",

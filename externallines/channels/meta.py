@@ -29,7 +29,8 @@ from externallines.channels.meta_errors import Rows, error_of
 from portals import http
 from portals.payload import InvalidPayload, Payload, parse_json
 
-TIMEOUT = 30.0  # Meta calls our webhook while we wait for the answer that registers it
+TIMEOUT = 15.0
+TIMEOUT_OF_REGISTRATION = 30.0  # Meta calls our webhook before it answers
 UPLOAD_TIMEOUT = 120.0
 WINDOW = timedelta(hours=24)
 EXPIRY_WARNING = timedelta(days=14)
@@ -51,6 +52,10 @@ class Meta(Channel):
     bare_answer = True  # it repeats until 200
     rows: ClassVar[Rows]  # its error codes
     webhook_object: ClassVar[str]  # what Meta's webhooks call the kind of account
+
+    def is_ours(self, held: str) -> bool:
+        """Whether a webhook that the messenger has is this line's, perhaps at an address that we had before."""
+        return bool(key := _last_segment(self.webhook_url)) and _last_segment(held) == key
 
     # connecting
 
@@ -225,7 +230,7 @@ class Meta(Channel):
             "verify_token": self.credentials["verify_token"],
             "fields": ",".join(fields),
         }
-        self.ask("POST", self._subscriptions, as_app=True, params=params)
+        self.ask("POST", self._subscriptions, as_app=True, params=params, timeout=TIMEOUT_OF_REGISTRATION)
 
     def remove_callback(self) -> None:
         self.ask("DELETE", self._subscriptions, as_app=True, params={"object": self.webhook_object})
@@ -238,6 +243,14 @@ class Meta(Channel):
             if str(app.get("id")) == self.credentials["app_id"]:
                 return one
         return None
+
+
+def _last_segment(url: str) -> str:
+    """Return the end of a URL's path, which in ours is the key of the line; "" for what is no URL."""
+    try:
+        return urlsplit(url).path.rpartition("/")[2]
+    except ValueError:
+        return ""
 
 
 def _field_names(subscription: Mapping[str, Any]) -> list[str]:

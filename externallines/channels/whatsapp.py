@@ -26,6 +26,7 @@ from externallines.channels.meta import (
     ACCESS_TOKEN,
     APP_ID,
     APP_SECRET,
+    TIMEOUT_OF_REGISTRATION,
     WINDOW,
     Meta,
     account_field,
@@ -131,38 +132,40 @@ class WhatsApp(Meta):
     def subscribe(self, webhook_url: str) -> None:
         """Point the app at us if it points nowhere, and this number in any case: others may share the app."""
         address, _fields = self.callback()
-        if address in ("", webhook_url):
+        if not address or self.is_ours(address):
             self.set_callback(webhook_url, FIELDS)
         override = {"override_callback_uri": webhook_url, "verify_token": self.credentials["verify_token"]}
         if self.has_our_app(self.ask("GET", f"{self._waba}/subscribed_apps")) is None:
-            self.ask("POST", f"{self._waba}/subscribed_apps", json=override)
-        self.ask("POST", self.account_id, json={"webhook_configuration": override})
+            self._register(f"{self._waba}/subscribed_apps", override)
+        self._register(self.account_id, {"webhook_configuration": override})
+
+    def _register(self, path: str, body: Mapping[str, Any]) -> None:
+        self.ask("POST", path, json=body, timeout=TIMEOUT_OF_REGISTRATION)
 
     def unsubscribe(self, webhook_url: str) -> None:
         """Take our address away from the number and from its account. The app's other numbers stay."""
-        places = self._number().optional_child("webhook_configuration")
-        if places.value.get("phone_number") == webhook_url:
+        places = _places(self._number())
+        if self.is_ours(places.get("phone_number", "")):
             self.ask("POST", self.account_id, json={"webhook_configuration": {"override_callback_uri": ""}})
-        if places.value.get("whatsapp_business_account") == webhook_url:
+        if self.is_ours(places.get("whatsapp_business_account", "")):
             self.ask("POST", f"{self._waba}/subscribed_apps", json={})
 
     def health(self, webhook_url: str) -> list[str]:
-        number, found = self._number().value, self.token_health(datetime.now(UTC))
-        places = number.get("webhook_configuration")
-        places = places if isinstance(places, dict) else {}
+        number, found = self._number(), self.token_health(datetime.now(UTC))
+        places = _places(number)
         narrowest = ("phone_number", "whatsapp_business_account", "application")
         if next((places[name] for name in narrowest if places.get(name)), "") != webhook_url:
             found.append("Meta sends this number's messages to another address. Reconnect the line.")
-        if "messages" not in self.callback()[1]:
-            found.append("The Meta app does not listen to messages. Subscribe it to the field messages.")
+        if missing := [field for field in FIELDS if field not in self.callback()[1]]:
+            found.append(f"The Meta app does not listen to {' and '.join(missing)}. Subscribe it to these fields.")
         if self.has_our_app(self.ask("GET", f"{self._waba}/subscribed_apps")) is None:
             found.append(
                 "The WhatsApp Business Account does not tell the Meta app of messages. Reconnect the line."
             )
-        if number.get("quality_rating") == "RED":
+        if number.value.get("quality_rating") == "RED":
             found.append("WhatsApp rates this number's quality as low, and may limit it.")
-        if number.get("status") not in (None, "CONNECTED"):
-            found.append(f"WhatsApp calls this number's status {number['status']}."[:200])
+        if number.value.get("status") not in (None, "CONNECTED"):
+            found.append(f"WhatsApp calls this number's status {number.value['status']}."[:200])
         return found
 
     def _number(self) -> Payload:
@@ -301,6 +304,13 @@ class WhatsApp(Meta):
         if file.value.get("sha256") not in (None, got.sha256):
             raise http.ServerFault("The file that came is not the one that was sent.")
         return bare(str(file.value.get("mime_type") or got.mime_type))
+
+
+def _places(number: Payload) -> dict[str, str]:
+    """Return where Meta sends a number's webhooks, by whose address it is."""
+    places = number.value.get("webhook_configuration")
+    places = places if isinstance(places, dict) else {}
+    return {name: address for name, address in places.items() if isinstance(address, str)}
 
 
 def plan(message: OutboundMessage) -> list[Part]:

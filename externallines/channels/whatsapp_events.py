@@ -246,7 +246,8 @@ def content(message: Payload) -> tuple[str, list[Media]]:
     try:
         kind = message.text("type", "")
         if kind in MEDIA:
-            return _media(message.child(kind), kind)
+            caption, media = _media(message.child(kind), kind)
+            return lines(_referral(message), caption), media
         return lines(_referral(message), _text(message, kind)), []
     except InvalidPayload:
         return CANNOT_BE_SHOWN, []
@@ -299,9 +300,12 @@ def _choice(interactive: Payload) -> str:
 
 def _referral(message: Payload) -> str:
     """Tell of the advertisement through which a customer came."""
-    referral = message.optional_child("referral")
-    title = markup.escape(" ".join(referral.text("headline", "").split()) or "an advertisement")
-    url = referral.text("source_url", "")
+    try:
+        referral = message.optional_child("referral")
+        title = markup.escape(" ".join(referral.text("headline", "").split()) or "an advertisement")
+        url = referral.text("source_url", "")
+    except InvalidPayload:
+        return ""
     return f"_Came by_ {title}: {url}" if url else ""
 
 

@@ -52,7 +52,7 @@ def common_events(user, chat_meta):
     def filed(name, url, file_name, kind, text=""):
         return said(f"m_{name}", text, media=[Media({"url": url}, file_name, kind=kind)])
 
-    cdn, reaction = "https://scontent.example.com", f"reaction:m_ours:{user}"
+    cdn = "https://scontent.example.com"
     return {
         "text": said("m_text", r"Чи є \*синя\* сукня?"),
         "quick_reply": said("m_quick_reply", "Yes"),

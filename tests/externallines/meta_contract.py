@@ -38,6 +38,7 @@ AT = datetime(2025, 11, 24, 16, 0, tzinfo=UTC)  # 1764000000, in the payloads of
 AT_MS = AT.replace(microsecond=123_000)  # and in the others
 CANNOT_BE_SHOWN = "_A message of a kind that cannot be shown here. Look at it in the messenger._"
 ADDRESS = "https://lines.example.com/webhooks/lines/1"
+OLD_ADDRESS = "https://old.example.com/app/webhooks/lines/1"  # ours as well, before we moved
 
 
 class Graph(Remote):
@@ -102,7 +103,11 @@ class MetaContract(ChannelContract):
     def at(self, url, monkeypatch):
         monkeypatch.setattr(addresses, "meta_graph", url)
         monkeypatch.setattr(addresses, "instagram_graph", url)
-        return self.channel(self.credentials)
+        return self.line
+
+    @property
+    def line(self):
+        return self.channel(self.credentials, ADDRESS)
 
     def hurry(self, monkeypatch):
         monkeypatch.setattr(meta, "TIMEOUT", PATIENCE)
@@ -147,6 +152,23 @@ class MetaContract(ChannelContract):
         for odd in nasty(copy.deepcopy(call["entry"])):
             told = self.take(json.dumps({**call, "entry": [*odd, *call["entry"]]}).encode())
             assert comparable(told[-1]) == comparable(self.events["text"][-1]), odd
+
+    # connecting
+
+    @pytest.mark.parametrize(
+        ("held", "ours"),
+        [
+            (ADDRESS, True),
+            (OLD_ADDRESS, True),
+            ("https://lines.example.com/webhooks/lines/2", False),
+            ("https://lines.example.com/", False),
+            ("", False),
+            ("https://[", False),
+        ],
+    )
+    def test_an_address_is_ours_by_the_key_at_its_end(self, held, ours):
+        assert self.line.is_ours(held) is ours
+        assert not self.channel(self.credentials).is_ours(held)
 
     # errors
 

@@ -20,7 +20,7 @@ from tests.externallines.messenger_contract import (
     file,
     query,
 )
-from tests.externallines.meta_contract import ADDRESS, described
+from tests.externallines.meta_contract import ADDRESS, OLD_ADDRESS, described
 
 PAGE = "1122334455"
 FORM = {"page_id": PAGE, "access_token": TOKEN, "app_id": APP, "app_secret": SECRET}
@@ -138,6 +138,16 @@ class TestFacebook(MessengerContract):
         self.well(graph, self.subscription(callback_url="https://else.example.com/"))
         self.line.unsubscribe(ADDRESS)
         assert graph.made("DELETE") == []
+
+    def test_an_address_that_we_had_before_is_ours(self, graph):
+        self.well(graph, self.subscription(callback_url=OLD_ADDRESS))
+        self.line.subscribe(ADDRESS)
+        assert query(graph.made("POST")[0])["callback_url"] == ADDRESS
+        self.line.unsubscribe(ADDRESS)
+        assert [described(call) for call in graph.made("DELETE")] == [
+            f"DELETE {APP}/subscriptions",
+            f"DELETE {PAGE}/subscribed_apps",
+        ]
 
     def test_the_page_keeps_the_app_that_serves_instagram_too(self, graph):
         self.well(graph, self.subscription(), self.subscription(object="instagram"))

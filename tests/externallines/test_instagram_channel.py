@@ -130,7 +130,7 @@ class TestThroughAPage(InstagramContract):
     other_credentials = {**credentials, "account_id": "999", "app_secret": "another-app-secret"}
     account = PAGE
     tagged = {"messaging_type": "RESPONSE"}
-    human = {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"}
+    human = {"tag": "HUMAN_AGENT"}
     metadata = {"metadata": CLIENT_ID}
 
     def well(self, graph, **subscription):

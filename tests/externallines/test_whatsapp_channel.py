@@ -39,6 +39,7 @@ from tests.externallines.meta_contract import (
     CHAT,
     CLIENT_ID,
     DOUBTFUL,
+    OLD_ADDRESS,
     PAUSE,
     PERMANENT,
     RETRY,
@@ -119,6 +120,15 @@ class TestWhatsApp(MetaContract):
         "reply": said("reply", "this one", reply_to="wamid.ours"),
         "forwarded": said("forwarded", "look"),
         "ad": said("ad", "_Came by_ Winter sale: https://fb.me/ad1\nHow much?"),
+        "ad_with_a_picture": filed(
+            "ad_with_a_picture",
+            "1007",
+            "image.jpg",
+            "image/jpeg",
+            MediaKind.IMAGE,
+            "_Came by_ Winter sale: https://fb.me/ad1\nthis one?",
+        ),
+        "ad_that_is_odd": filed("ad_that_is_odd", "1007", "image.jpg", "image/jpeg", MediaKind.IMAGE, "this one?"),
         "reaction": said("reaction", "_Reacted with_ 👍", reply_to="wamid.ours"),
         "reaction_removed": said("reaction_removed", "_Took back a reaction._", reply_to="wamid.ours"),
         "edit": [MessageEdited(ANN, "wamid.text", r"And the \*red\* one?", at=AT)],
@@ -245,7 +255,7 @@ class TestWhatsApp(MetaContract):
 
     # connecting
 
-    def well(self, graph, **number):
+    def well(self, graph, fields=("messages", "smb_message_echoes"), **number):
         """Let Graph know the account."""
         graph.on(
             f"GET {NUMBER_ID}",
@@ -271,7 +281,7 @@ class TestWhatsApp(MetaContract):
                         "object": "whatsapp_business_account",
                         "callback_url": ADDRESS,
                         "active": True,
-                        "fields": [{"name": "messages", "version": "v26.0"}],
+                        "fields": [{"name": name} for name in fields],
                     }
                 ]
             },
@@ -369,6 +379,21 @@ class TestWhatsApp(MetaContract):
         self.line.unsubscribe(ADDRESS)
         assert graph.made("POST") == graph.made("DELETE") == []
 
+    def test_an_address_that_we_had_before_is_ours(self, graph):
+        self.well(
+            graph, webhook_configuration={"phone_number": OLD_ADDRESS, "whatsapp_business_account": OLD_ADDRESS}
+        )
+        theirs = {"object": "whatsapp_business_account", "callback_url": OLD_ADDRESS}
+        graph.on(f"GET {APP}/subscriptions", {"data": [theirs]})
+        self.line.subscribe(ADDRESS)
+        assert query(graph.made(f"POST {APP}/subscriptions")[0])["callback_url"] == ADDRESS
+        graph.calls.clear()
+        self.line.unsubscribe(ADDRESS)
+        assert [described(call) for call in graph.made("POST")] == [
+            f"POST {NUMBER_ID}",
+            f"POST {WABA}/subscribed_apps",
+        ]
+
     def test_a_line_that_is_well_has_nothing_to_mend(self, graph):
         self.well(graph)
         assert self.line.health(ADDRESS) == []
@@ -399,6 +424,12 @@ class TestWhatsApp(MetaContract):
         graph.on(f"GET {APP}/subscriptions", {"data": []})
         graph.on(f"GET {WABA}/subscribed_apps", {"data": [{"whatsapp_business_api_data": {"id": "7"}}]})
         assert len(self.line.health(ADDRESS)) == 3
+
+    @pytest.mark.parametrize("missing", ["messages", "smb_message_echoes"])
+    def test_a_field_that_the_app_does_not_listen_to_is_told(self, graph, missing):
+        self.well(graph, [name for name in ("messages", "smb_message_echoes") if name != missing])
+        [sentence] = self.line.health(ADDRESS)
+        assert f"listen to {missing}." in sentence
 
     # identity
 
