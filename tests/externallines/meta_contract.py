@@ -3,6 +3,7 @@
 import copy
 import hmac
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +20,7 @@ from externallines.channels.base import (
     OutboundFile,
     WindowClosed,
 )
-from portals.http import Refused, ServerFault, Throttled
+from portals.http import Refused, ServerFault, Throttled, Unreachable
 from tests.externallines.channel_contract import (
     PATIENCE,
     ChannelContract,
@@ -33,6 +34,7 @@ from tests.externallines.remote import Remote, serve_remote
 # The classes of the error tables, channels.md 3 and 4.
 AUTH, PAUSE, BLOCKED, WINDOW = AccountProblem, AccountThrottled, Blocked, WindowClosed
 PERMANENT, RETRY, CHAT, DOUBTFUL = Refused, ServerFault, Throttled, Doubtful
+SLOW, PATIENT_ENOUGH = 3.0, 2.0  # seconds of an answer, and for any answer but a registration's
 CLIENT_ID = "0b9bd0e6-9f4b-4f6e-8d0a-1f6f0c1d2e3f"
 AT = datetime(2025, 11, 24, 16, 0, tzinfo=UTC)  # 1764000000, in the payloads of WhatsApp
 AT_MS = AT.replace(microsecond=123_000)  # and in the others
@@ -47,6 +49,7 @@ class Graph(Remote):
     def __init__(self, url):
         super().__init__(url)
         self.answers = {}
+        self.slow = ""  # the call that takes SLOW seconds
 
     def on(self, call, body, *, status=200, **headers):
         """Answer `call`, for instance "GET me"."""
@@ -56,6 +59,8 @@ class Graph(Remote):
         path = urlsplit(call.path).path.removeprefix("/")
         status, body, headers = self.answers.get(f"{call.method} {path}", (200, b"{}", {}))
         self.answer(status, body, **headers)
+        if described(call) == self.slow:
+            time.sleep(SLOW)
         return super().serve(call)
 
     def made(self, wanted=""):
@@ -169,6 +174,16 @@ class MetaContract(ChannelContract):
     def test_an_address_is_ours_by_the_key_at_its_end(self, held, ours):
         assert self.line.is_ours(held) is ours
         assert not self.channel(self.credentials).is_ours(held)
+
+    def assert_only_a_registration_may_take_long(self, graph, monkeypatch, *, registration, message):
+        """Meta calls us before it answers a registration; a worker that shuts down does not wait for more."""
+        assert meta.TIMEOUT <= 15
+        monkeypatch.setattr(meta, "TIMEOUT", PATIENT_ENOUGH)
+        graph.slow = registration
+        self.line.subscribe(ADDRESS)
+        assert graph.made(registration)
+        graph.slow = message
+        assert type(outcome(self.line.send, sample_message(files=[]))) is Unreachable
 
     # errors
 

@@ -121,6 +121,12 @@ class TestFacebook(MessengerContract):
         }
         assert (described(page), query(page)["subscribed_fields"]) == (f"POST {PAGE}/subscribed_apps", FIELDS)
 
+    def test_only_a_registration_may_take_long(self, graph, monkeypatch):
+        self.well(graph)
+        self.assert_only_a_registration_may_take_long(
+            graph, monkeypatch, registration=f"POST {APP}/subscriptions", message=f"POST {PAGE}/messages"
+        )
+
     def test_an_app_that_serves_another_address_is_not_taken_over(self, graph):
         self.well(graph, self.subscription(callback_url="https://else.example.com/"))
         with pytest.raises(InvalidCredentials) as caught:

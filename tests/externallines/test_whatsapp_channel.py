@@ -361,6 +361,14 @@ class TestWhatsApp(MetaContract):
             {"webhook_configuration": override},
         )
 
+    @pytest.mark.parametrize("registration", [f"POST {NUMBER_ID}", f"POST {WABA}/subscribed_apps"])
+    def test_only_a_registration_may_take_long(self, graph, monkeypatch, registration):
+        self.well(graph)
+        graph.on(f"GET {WABA}/subscribed_apps", {"data": []})
+        self.assert_only_a_registration_may_take_long(
+            graph, monkeypatch, registration=registration, message=f"POST {NUMBER_ID}/messages"
+        )
+
     def test_an_app_that_serves_another_address_keeps_it(self, graph):
         self.well(graph)
         theirs = {"object": "whatsapp_business_account", "callback_url": "https://else.example.com/"}
