@@ -19,9 +19,9 @@ from externallines.channels.meta import (
     APP_ID,
     APP_SECRET,
     account_field,
-    bare,
     expiry_health,
 )
+from externallines.channels.meta_payloads import bare
 from portals import http
 from portals.payload import Payload
 

@@ -20,8 +20,9 @@ from externallines.channels.base import (
     Update,
     WindowClosed,
 )
-from externallines.channels.meta import WINDOW, Meta, answered_id, bare, window_age
+from externallines.channels.meta import WINDOW, Meta, answered_id, window_age
 from externallines.channels.meta_errors import MESSENGER
+from externallines.channels.meta_payloads import bare
 from portals import http
 from portals.payload import Payload
 

@@ -18,7 +18,7 @@ from externallines.channels.base import (
     Progress,
     Update,
 )
-from externallines.channels.meta import (
+from externallines.channels.meta_payloads import (
     CANNOT_BE_SHOWN,
     digest,
     file_name,

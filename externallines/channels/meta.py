@@ -3,19 +3,16 @@
 import hashlib
 import hmac
 import json
-import mimetypes
 import re
 import secrets
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
-from uuid import UUID
+from urllib.parse import urlsplit
 
-from externallines.channels import addresses, markup
+from externallines.channels import addresses
 from externallines.channels.base import (
     Channel,
     CredentialField,
@@ -26,6 +23,7 @@ from externallines.channels.base import (
     OutboundMessage,
 )
 from externallines.channels.meta_errors import Rows, error_of
+from externallines.channels.meta_payloads import objects
 from portals import http
 from portals.payload import InvalidPayload, Payload, parse_json
 
@@ -34,7 +32,6 @@ TIMEOUT_OF_REGISTRATION = 30.0  # Meta calls our webhook before it answers
 UPLOAD_TIMEOUT = 120.0
 WINDOW = timedelta(hours=24)
 EXPIRY_WARNING = timedelta(days=14)
-CANNOT_BE_SHOWN = "_A message of a kind that cannot be shown here. Look at it in the messenger._"
 
 ACCESS_TOKEN = CredentialField("access_token", "Access token", "", secret=True)
 APP_ID = CredentialField(
@@ -289,30 +286,6 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def unique_key(*parts: str) -> str:
-    """Return the parts as one key of at most 255 characters."""
-    key = ":".join(parts)
-    return key if 0 < len(key) <= 255 else hashlib.sha256(key.encode()).hexdigest()
-
-
-def our_id(value: Any) -> str:
-    """Return the id of a message of ours that Meta gives back; "" for what another app put there."""
-    try:
-        return value if isinstance(value, str) and str(UUID(value)) == value else ""
-    except ValueError:
-        return ""
-
-
-def digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def objects(container: Payload, name: str) -> list[Payload]:
-    """Return the objects in a list, and skip what is none."""
-    items = container.value.get(name)
-    return [Payload(item, name) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
 def readable(container: Payload, name: str) -> Payload:
     """Return the object under `name` of an answer. Raises ServerFault."""
     try:
@@ -327,39 +300,3 @@ def answered_id(container: Payload, name: str) -> str:
         return container.id(name)
     except InvalidPayload:
         raise http.ServerFault("Meta's answer has no id.") from None
-
-
-def moment(container: Payload, name: str) -> datetime | None:
-    """Return a time in unix seconds or milliseconds, given as a number or a string of digits."""
-    return Payload({name: container.size(name)}).moment(name)
-
-
-def map_link(title: str, latitude: float, longitude: float) -> str:
-    label = markup.escape(" ".join(title.split())) or "Location"
-    return f"[{label}](https://maps.google.com/?q={latitude},{longitude})"
-
-
-def reaction_note(emoji: str) -> str:
-    return f"_Reacted with_ {markup.escape(emoji)}" if emoji.strip() else "_Took back a reaction._"
-
-
-def lines(*parts: str) -> str:
-    return "\n".join(part for part in parts if part.strip())
-
-
-def file_name(kind: str, *, url: str = "", mime_type: str = "", given: str = "") -> str:
-    """Return a name for a customer's file: the given one, else the URL's, else one made of its kind."""
-    try:
-        from_url = unquote(PurePosixPath(urlsplit(url).path).name)
-    except ValueError:
-        from_url = ""
-    if given.strip():
-        return given.strip()[-255:]
-    if re.fullmatch(r"[^/\\]{1,200}\.\w{1,8}", from_url):
-        return from_url
-    return f"{kind}{mimetypes.guess_extension(bare(mime_type)) or ''}"[:255]
-
-
-def bare(mime_type: str) -> str:
-    """Return a media type without its parameters."""
-    return mime_type.partition(";")[0].strip().lower()[:255]

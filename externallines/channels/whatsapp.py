@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from externallines.channels import markup, rendering, whatsapp_events
+from externallines.channels import markup, whatsapp_events
 from externallines.channels.base import (
     Account,
     CredentialField,
@@ -31,16 +30,16 @@ from externallines.channels.meta import (
     Meta,
     account_field,
     answered_id,
-    bare,
-    objects,
     window_age,
 )
 from externallines.channels.meta_errors import WHATSAPP
+from externallines.channels.meta_payloads import bare, objects
+from externallines.channels.whatsapp_identity import is_number
+from externallines.channels.whatsapp_parts import Part, kind_of, media_type, note_on, plan
 from portals import http
 from portals.payload import Payload
 
-MIB = 1024 * 1024
-TEXT_LIMIT, CAPTION_LIMIT, PARAMETER_LIMIT = 4096, 1024, 1024
+PARAMETER_LIMIT = 1024
 HOLD = 10.0  # a phone may show the next message first, until it has got this one
 SCOPES = ("whatsapp_business_messaging", "whatsapp_business_management")
 FIELDS = ("messages", "smb_message_echoes")
@@ -48,23 +47,7 @@ NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,status,code_verification_status,platform_type,"
     "webhook_configuration"
 )
-# What a file may be sent as: its media types and the most bytes. Anything else is a document.
-KINDS: Mapping[str, tuple[frozenset[str], int]] = {
-    "image": (frozenset({"image/jpeg", "image/png"}), 5 * MIB),
-    "video": (frozenset({"video/mp4", "video/3gpp"}), 16 * MIB),
-    "audio": (frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"}), 16 * MIB),
-}
-DOCUMENT_LIMIT = 100 * MIB
 OPUS = "audio/ogg; codecs=opus"
-SAME_TYPE = {"audio/opus": "audio/ogg", "audio/x-m4a": "audio/mp4", "audio/mp3": "audio/mpeg"}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One message of WhatsApp's: text, or a file with a caption."""
-
-    text: str = ""
-    file: OutboundFile | None = None
 
 
 class WhatsApp(Meta):
@@ -238,7 +221,7 @@ class WhatsApp(Meta):
 
     def _post(self, message: OutboundMessage, body: Mapping[str, Any], *, last: bool) -> str:
         # A user id in `to` is answered with success and dropped.
-        name = "to" if whatsapp_events.is_number(message.chat_id) else "recipient"
+        name = "to" if is_number(message.chat_id) else "recipient"
         envelope = {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
@@ -273,7 +256,7 @@ class WhatsApp(Meta):
             media["voice"] = True
         if part.text:
             media["caption"] = part.text
-        return {"type": kind, kind: media}, note or _note_on(file, kind)
+        return {"type": kind, kind: media}, note or note_on(file, kind)
 
     def _upload(self, file: OutboundFile, kind: str) -> str:
         mime_type = media_type(file)
@@ -311,32 +294,3 @@ def _places(number: Payload) -> dict[str, str]:
     places = number.value.get("webhook_configuration")
     places = places if isinstance(places, dict) else {}
     return {name: address for name, address in places.items() if isinstance(address, str)}
-
-
-def plan(message: OutboundMessage) -> list[Part]:
-    """Return the parts a message is sent in: its files, the last with the text as its caption if it can."""
-    parts = [Part(file=file) for file in message.files]
-    caption = rendering.pieces(message.text, rendering.WHATSAPP, CAPTION_LIMIT)
-    if parts and len(caption) == 1 and kind_of(message.files[-1]) != "audio":
-        parts[-1] = Part(caption[0], message.files[-1])
-        return parts
-    return parts + [Part(text) for text in rendering.pieces(message.text, rendering.WHATSAPP, TEXT_LIMIT)]
-
-
-def kind_of(file: OutboundFile) -> str:
-    """Return what a file is sent as. Raises Refused if it is too large for anything."""
-    for kind, (types, limit) in KINDS.items():
-        if media_type(file) in types and file.size <= limit:
-            return kind
-    if file.size > DOCUMENT_LIMIT:
-        raise http.Refused(f"{file.name} is too large: WhatsApp takes files of up to 100 MB.")
-    return "document"
-
-
-def media_type(file: OutboundFile) -> str:
-    return SAME_TYPE.get(bare(file.mime_type), bare(file.mime_type)) or "application/octet-stream"
-
-
-def _note_on(file: OutboundFile, kind: str) -> str:
-    wanted = file.kind in (MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.AUDIO, MediaKind.VOICE)
-    return f"{file.name} was sent as a document." if kind == "document" and wanted else ""

@@ -26,8 +26,9 @@ from externallines.channels.base import (
     Unsupported,
     WindowClosed,
 )
-from externallines.channels.whatsapp import MIB, WhatsApp
-from externallines.channels.whatsapp_events import number_variants
+from externallines.channels.whatsapp import WhatsApp
+from externallines.channels.whatsapp_identity import number_variants
+from externallines.channels.whatsapp_parts import MIB
 from portals.http import Refused, ServerFault
 from tests.externallines.channel_contract import outcome, sample_message
 from tests.externallines.meta_contract import (
