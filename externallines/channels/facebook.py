@@ -35,6 +35,7 @@ class Facebook(Messenger):
     webhook_object = "page"
     text_limit, text_size = 2000, len
     profile_fields = "first_name,last_name,profile_pic"
+    human_tag = {"messaging_type": "MESSAGE_TAG", **Messenger.human_tag}
     credential_fields = (PAGE_ID, PAGE_TOKEN, APP_ID, APP_SECRET, HUMAN_AGENT)
 
     # connecting
@@ -54,7 +55,7 @@ class Facebook(Messenger):
         subscribe_page(self)
 
     def unsubscribe(self, webhook_url: str) -> None:
-        unsubscribe_page(self, webhook_url, other_object="instagram")
+        unsubscribe_page(self, other_object="instagram")
 
     def health(self, webhook_url: str) -> list[str]:
         return [*self.token_health(datetime.now(UTC)), *self.app_problems(webhook_url, self.account_id)]
@@ -109,10 +110,10 @@ def subscribe_page(channel: Messenger) -> None:
     channel.ask("POST", f"{channel.account_id}/subscribed_apps", params=params)
 
 
-def unsubscribe_page(channel: Messenger, webhook_url: str, *, other_object: str) -> None:
+def unsubscribe_page(channel: Messenger, *, other_object: str) -> None:
     """Take our address from the app, and the app from the Page if it serves nothing else there."""
     callbacks = channel.callbacks()
-    if callbacks.get(channel.webhook_object, ("", []))[0] != webhook_url:
+    if not channel.is_ours(callbacks.get(channel.webhook_object, ("", []))[0]):
         return
     channel.remove_callback()
     if other_object not in callbacks:

@@ -19,9 +19,9 @@ from externallines.channels.meta import (
     APP_ID,
     APP_SECRET,
     account_field,
-    bare,
     expiry_health,
 )
+from externallines.channels.meta_payloads import bare
 from portals import http
 from portals.payload import Payload
 
@@ -123,7 +123,7 @@ class Instagram(Messenger):
         if self.has_own_login:
             self.ask("DELETE", f"{self._me().value['user_id']}/subscribed_apps")
         else:
-            unsubscribe_page(self, webhook_url, other_object="page")
+            unsubscribe_page(self, other_object="page")
 
     def health(self, webhook_url: str) -> list[str]:
         now = datetime.now(UTC)

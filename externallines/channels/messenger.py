@@ -20,8 +20,9 @@ from externallines.channels.base import (
     Update,
     WindowClosed,
 )
-from externallines.channels.meta import WINDOW, Meta, answered_id, bare, window_age
+from externallines.channels.meta import WINDOW, Meta, answered_id, window_age
 from externallines.channels.meta_errors import MESSENGER
+from externallines.channels.meta_payloads import bare
 from portals import http
 from portals.payload import Payload
 
@@ -52,6 +53,7 @@ class Messenger(Meta):
     text_limit: ClassVar[int]
     text_size: ClassVar[Callable[[str], int]]
     profile_fields: ClassVar[str]
+    human_tag: ClassVar[Mapping[str, str]] = {"tag": "HUMAN_AGENT"}  # marks what a person wrote after 24 hours
 
     @classmethod
     def prepare(cls, given: Mapping[str, str]) -> dict[str, Any]:
@@ -91,9 +93,8 @@ class Messenger(Meta):
         if not parts:
             raise http.Refused("The message is empty.")
         sent_id = ""
-        for number, part in enumerate(parts):
-            if number < len(message.earlier_ids):
-                continue
+        done = min(len(message.earlier_ids), len(parts) - 1)  # an edit may have made it shorter
+        for number, part in enumerate(parts[done:], done):
             envelope = {"recipient": {"id": message.chat_id}, **timing}
             if number == 0 and self._can_quote(message):
                 envelope["reply_to"] = {"mid": message.reply_to}
@@ -109,8 +110,7 @@ class Messenger(Meta):
         if silence <= WINDOW:
             return {"messaging_type": "RESPONSE"} if self.is_messenger_platform else {}
         if human_agent and silence <= HUMAN_WINDOW:
-            tag = {"tag": "HUMAN_AGENT"}
-            return {"messaging_type": "MESSAGE_TAG", **tag} if self.is_messenger_platform else tag
+            return dict(self.human_tag)
         allowed = "7 days" if human_agent else "24 hours"
         raise WindowClosed(
             f"More than {allowed} have passed since the customer's last message. {self.label} takes no answer "
@@ -129,9 +129,13 @@ class Messenger(Meta):
     def plan(self, message: OutboundMessage) -> list[Part]:
         """Return the parts a message is sent in: its files, then its text with links to what cannot be a file."""
         files = [Part(files=group) for group in self.grouped([f for f in message.files if self.kind_of(f)])]
-        links = [f"{file.name}: {file.url}" for file in message.files if self.kind_of(file) is None]
+        links = [self._link_to(file) for file in message.files if self.kind_of(file) is None]
         texts = rendering.plain_pieces(message.text, self.text_limit, type(self).text_size)
         return [*files, *(Part(text) for text in [*texts, *links])]
+
+    def _link_to(self, file: OutboundFile) -> str:
+        named = f"{file.name}: {file.url}"
+        return named if type(self).text_size(named) <= self.text_limit else file.url
 
     def grouped(self, files: Sequence[OutboundFile]) -> list[list[OutboundFile]]:
         """Return the files by the messages they go in."""
@@ -166,17 +170,24 @@ class Messenger(Meta):
             raise
         told = {name: value for name, value in profile.items() if isinstance(value, str) and value}
         full_name = " ".join(told[name] for name in ("first_name", "last_name") if name in told)
-        username, picture = told.get("username", "")[:255], told.get("profile_pic")
+        username = told.get("username", "")[:255]
         return Contact(
             contact.id,
             name=(told.get("name") or full_name or username or contact.name)[:255],
-            picture={"url": picture} if picture else contact.picture,
+            picture={"profile_of": contact.id} if "profile_pic" in told else contact.picture,
             meta=[*contact.meta, *([("username", username)] if username else [])],
         )
 
     def download(self, source: Mapping[str, Any], into: BinaryIO, max_bytes: int) -> str:
-        remote = f"{self.remote} media"
-        return http.download(str(source["url"]), into, max_bytes=max_bytes, remote=remote).mime_type
+        url = self._portrait_of(source["profile_of"]) if "profile_of" in source else str(source["url"])
+        return http.download(url, into, max_bytes=max_bytes, remote=f"{self.remote} media").mime_type
+
+    def _portrait_of(self, customer_id: str) -> str:
+        """Return where a customer's portrait is now: the address ends within days."""
+        url = self.ask("GET", customer_id, params={"fields": "profile_pic"}).value.get("profile_pic")
+        if not isinstance(url, str) or not url:
+            raise http.Refused("The customer shows no portrait.")
+        return url
 
     # the page
 
@@ -195,7 +206,7 @@ class Messenger(Meta):
     def claim_callback(self, webhook_url: str, fields: Sequence[str]) -> None:
         """Point the app at us. It has one address for all its accounts, which we take from nobody."""
         address, _fields = self.callback()
-        if address not in ("", webhook_url):
+        if address and not self.is_ours(address):
             raise InvalidCredentials(
                 "This Meta app sends its webhooks to another address already. Remove that in the App Dashboard, "
                 "or use another app for this line.",

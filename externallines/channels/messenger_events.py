@@ -18,7 +18,7 @@ from externallines.channels.base import (
     Progress,
     Update,
 )
-from externallines.channels.meta import (
+from externallines.channels.meta_payloads import (
     CANNOT_BE_SHOWN,
     digest,
     file_name,
@@ -85,7 +85,8 @@ def _sender(item: Payload) -> str:
 def _reaction_id(item: Payload) -> str:
     reaction = item.child("reaction")
     told = (reaction.text("action", ""), reaction.text("emoji", "") or reaction.text("reaction", ""))
-    return unique_key("reaction", reaction.id("mid"), _sender(item), *told)
+    at = str(item.value.get("timestamp"))  # the same one may come again, after it was taken back
+    return unique_key("reaction", reaction.id("mid"), _sender(item), *told, at)
 
 
 def _postback_id(item: Payload) -> str:
@@ -142,9 +143,12 @@ def _reaction(item: Payload, reaction: Payload, chat_meta: str) -> Event:
 
 def _progressed(item: Payload, status: Progress, told: Payload) -> Event:
     until: datetime | None = moment(told, "watermark")
-    if until:
-        return ChatProgressed(status, _sender(item), until=until)
-    return ChatProgressed(status, _sender(item), message_id=told.id("mid"))
+    if until is None:
+        return ChatProgressed(status, _sender(item), message_id=told.id("mid"))
+    mids = told.value.get("mids")
+    last = mids[-1] if isinstance(mids, list) and mids else ""
+    known = last if isinstance(last, str) and len(last) <= 255 else ""
+    return ChatProgressed(status, _sender(item), message_id=known, until=until)
 
 
 def _message(item: Payload, message: Payload, chat_meta: str, app_id: str) -> Event:

@@ -3,19 +3,16 @@
 import hashlib
 import hmac
 import json
-import mimetypes
 import re
 import secrets
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
-from uuid import UUID
+from urllib.parse import urlsplit
 
-from externallines.channels import addresses, markup
+from externallines.channels import addresses
 from externallines.channels.base import (
     Channel,
     CredentialField,
@@ -26,14 +23,15 @@ from externallines.channels.base import (
     OutboundMessage,
 )
 from externallines.channels.meta_errors import Rows, error_of
+from externallines.channels.meta_payloads import objects
 from portals import http
 from portals.payload import InvalidPayload, Payload, parse_json
 
-TIMEOUT = 30.0  # Meta calls our webhook while we wait for the answer that registers it
+TIMEOUT = 15.0
+TIMEOUT_OF_REGISTRATION = 30.0  # Meta calls our webhook before it answers
 UPLOAD_TIMEOUT = 120.0
 WINDOW = timedelta(hours=24)
 EXPIRY_WARNING = timedelta(days=14)
-CANNOT_BE_SHOWN = "_A message of a kind that cannot be shown here. Look at it in the messenger._"
 
 ACCESS_TOKEN = CredentialField("access_token", "Access token", "", secret=True)
 APP_ID = CredentialField(
@@ -48,8 +46,13 @@ class Meta(Channel):
     """A channel on the Graph API of the app that its owner made at Meta."""
 
     max_body = 3 * 1024 * 1024
+    bare_answer = True  # it repeats until 200
     rows: ClassVar[Rows]  # its error codes
     webhook_object: ClassVar[str]  # what Meta's webhooks call the kind of account
+
+    def is_ours(self, held: str) -> bool:
+        """Whether a webhook that the messenger has is this line's, perhaps at an address that we had before."""
+        return bool(key := _last_segment(self.webhook_url)) and _last_segment(held) == key
 
     # connecting
 
@@ -112,7 +115,7 @@ class Meta(Channel):
     def ask(self, method: str, path: str, *, as_app: bool = False, **options: Any) -> Payload:
         """Make a call with the account's token, or the app's. Raises RemoteError by the channel's table."""
         answer = self.answer_to(method, path, as_app=as_app, **options)
-        if error := error_of(answer, self.rows):
+        if error := error_of(self._without_secrets(answer), self.rows):
             raise error
         try:
             return Payload(parse_json(answer.body))
@@ -134,7 +137,7 @@ class Meta(Channel):
         if not as_app:
             token = self.credentials["access_token"]
             params = {**(params or {}), **self._proof(token)}
-        answer = http.call(
+        return http.call(
             method,
             f"{addresses.meta_graph if as_app else self.graph}/{path}",
             params=params,
@@ -144,7 +147,6 @@ class Meta(Channel):
             expected=lambda answer: not isinstance(error_of(answer, self.rows), http.ServerFault),
             **body,
         )
-        return self._without_secrets(answer)
 
     def _proof(self, token: str) -> dict[str, str]:
         """What apps that require an app secret want with every call; the others check it all the same."""
@@ -152,7 +154,7 @@ class Meta(Channel):
         return {"appsecret_proof": hmac.digest(key, token.encode(), hashlib.sha256).hex()}
 
     def _without_secrets(self, answer: http.Answer) -> http.Answer:
-        """Meta quotes a token that it cannot read."""
+        """Return an error's answer as it may be shown: Meta quotes a token that it cannot read."""
         body = answer.body
         for name in ("access_token", "app_secret"):
             body = body.replace(self.credentials[name].encode(), b"...")
@@ -225,7 +227,7 @@ class Meta(Channel):
             "verify_token": self.credentials["verify_token"],
             "fields": ",".join(fields),
         }
-        self.ask("POST", self._subscriptions, as_app=True, params=params)
+        self.ask("POST", self._subscriptions, as_app=True, params=params, timeout=TIMEOUT_OF_REGISTRATION)
 
     def remove_callback(self) -> None:
         self.ask("DELETE", self._subscriptions, as_app=True, params={"object": self.webhook_object})
@@ -238,6 +240,14 @@ class Meta(Channel):
             if str(app.get("id")) == self.credentials["app_id"]:
                 return one
         return None
+
+
+def _last_segment(url: str) -> str:
+    """Return the end of a URL's path, which in ours is the key of the line; "" for what is no URL."""
+    try:
+        return urlsplit(url).path.rpartition("/")[2]
+    except ValueError:
+        return ""
 
 
 def _field_names(subscription: Mapping[str, Any]) -> list[str]:
@@ -276,30 +286,6 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def unique_key(*parts: str) -> str:
-    """Return the parts as one key of at most 255 characters."""
-    key = ":".join(parts)
-    return key if 0 < len(key) <= 255 else hashlib.sha256(key.encode()).hexdigest()
-
-
-def our_id(value: Any) -> str:
-    """Return the id of a message of ours that Meta gives back; "" for what another app put there."""
-    try:
-        return value if isinstance(value, str) and str(UUID(value)) == value else ""
-    except ValueError:
-        return ""
-
-
-def digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def objects(container: Payload, name: str) -> list[Payload]:
-    """Return the objects in a list, and skip what is none."""
-    items = container.value.get(name)
-    return [Payload(item, name) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
 def readable(container: Payload, name: str) -> Payload:
     """Return the object under `name` of an answer. Raises ServerFault."""
     try:
@@ -314,39 +300,3 @@ def answered_id(container: Payload, name: str) -> str:
         return container.id(name)
     except InvalidPayload:
         raise http.ServerFault("Meta's answer has no id.") from None
-
-
-def moment(container: Payload, name: str) -> datetime | None:
-    """Return a time in unix seconds or milliseconds, given as a number or a string of digits."""
-    return Payload({name: container.size(name)}).moment(name)
-
-
-def map_link(title: str, latitude: float, longitude: float) -> str:
-    label = markup.escape(" ".join(title.split())) or "Location"
-    return f"[{label}](https://maps.google.com/?q={latitude},{longitude})"
-
-
-def reaction_note(emoji: str) -> str:
-    return f"_Reacted with_ {markup.escape(emoji)}" if emoji.strip() else "_Took back a reaction._"
-
-
-def lines(*parts: str) -> str:
-    return "\n".join(part for part in parts if part.strip())
-
-
-def file_name(kind: str, *, url: str = "", mime_type: str = "", given: str = "") -> str:
-    """Return a name for a customer's file: the given one, else the URL's, else one made of its kind."""
-    try:
-        from_url = unquote(PurePosixPath(urlsplit(url).path).name)
-    except ValueError:
-        from_url = ""
-    if given.strip():
-        return given.strip()[-255:]
-    if re.fullmatch(r"[^/\\]{1,200}\.\w{1,8}", from_url):
-        return from_url
-    return f"{kind}{mimetypes.guess_extension(bare(mime_type)) or ''}"[:255]
-
-
-def bare(mime_type: str) -> str:
-    """Return a media type without its parameters."""
-    return mime_type.partition(";")[0].strip().lower()[:255]

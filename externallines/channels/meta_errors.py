@@ -10,6 +10,7 @@ from portals import http
 from portals.payload import InvalidPayload, Payload, parse_json
 
 HOUR = 3600.0
+PAIR_PAUSE = 16.0  # seconds; Meta asks for 4, 16, 64 ... and an adapter does not know the attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,17 @@ def _plainly(kind: type[http.RemoteError]) -> Outcome:
 
 permanent = _plainly(http.Refused)
 retry = _plainly(http.ServerFault)
-this_chat = _plainly(http.Throttled)
 pause = _plainly(AccountThrottled)
 blocked = _plainly(Blocked)
 window = _plainly(WindowClosed)
+
+
+def this_chat(sentence: str, complaint: Complaint) -> http.RemoteError:
+    """Return an error of one chat; the waits that headers ask for are the account's.
+
+    Should Meta send it as HTTP 429, the gate of the whole number shuts for a moment all the same.
+    """
+    return http.Throttled(sentence, code=complaint.name, retry_after=PAIR_PAUSE)
 
 
 def auth(sentence: str, complaint: Complaint, *, tolerated: int = 0) -> http.RemoteError:
@@ -64,6 +72,7 @@ def blocked_after_five(sentence: str, complaint: Complaint) -> http.RemoteError:
     return Doubtful(blocked(sentence, complaint), tolerated=4)
 
 
+ANOTHER = -1  # any subcode that is not listed
 Rows = Mapping[tuple[int, int], tuple[Outcome, str]]
 
 
@@ -122,25 +131,20 @@ MESSENGER: Rows = {
         permanent, "Meta could not fetch the file, or does not take its type.", (100, 2018047), (100, 2018008)
     ),
     **_rows(permanent, "The message is empty.", (100, 2018034)),
-    **_rows(permanent, "Meta refused the message.", 100),
+    **_rows(permanent, "Meta refused the message.", 100, (10, ANOTHER), (200, ANOTHER)),
 }
 OUTAGE = "Unsupported request - method type: post"
 OUTAGE_SENTENCE = "Instagram takes no messages for this account. Check the app's permissions, then reconnect."
 
 
-def raise_for_answer(answer: http.Answer, rows: Rows) -> None:
-    """Raise what a Graph answer stands for; nothing where it is a success."""
-    if error := error_of(answer, rows):
-        raise error
-
-
 def error_of(answer: http.Answer, rows: Rows) -> http.RemoteError | None:
+    """Return what a Graph answer stands for; None where it is a success."""
     complaint = _complaint_of(answer)
     if complaint is None and answer.ok:
         return None
     if complaint is None:
         complaint = Complaint(0, retry_after=wait_of(answer))
-    elif answer.status == 429 or known(complaint, rows):
+    elif answer.status == 429 or _row(complaint, rows):
         return classify(complaint, rows, throttled=answer.status == 429)
     if answer.status == 429:
         return pause(LIMIT, complaint)
@@ -153,15 +157,15 @@ def error_of(answer: http.Answer, rows: Rows) -> http.RemoteError | None:
     return permanent(complaint.text or "Meta refused the call.", complaint)  # an error that came with 200
 
 
-def known(complaint: Complaint, rows: Rows) -> bool:
-    return (complaint.code, complaint.subcode) in rows or (complaint.code, 0) in rows
+def _row(complaint: Complaint, rows: Rows) -> tuple[Outcome, str] | None:
+    subcodes = (complaint.subcode, ANOTHER, 0) if complaint.subcode else (0,)
+    return next((rows[complaint.code, one] for one in subcodes if (complaint.code, one) in rows), None)
 
 
 def classify(complaint: Complaint, rows: Rows, *, throttled: bool = False) -> http.RemoteError:
     """Return the error of a code: by its subcode where that is listed, else by the code alone."""
     default = pause if throttled else permanent
-    fallback = rows.get((complaint.code, 0), (default, "Meta refused the call."))
-    outcome, sentence = rows.get((complaint.code, complaint.subcode), fallback)
+    outcome, sentence = _row(complaint, rows) or (default, "Meta refused the call.")
     if complaint.code == 100 and OUTAGE in complaint.text and rows is MESSENGER:
         outcome, sentence = long_outage, OUTAGE_SENTENCE
     return outcome(with_details(sentence, complaint), complaint)

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from externallines.channels import markup, rendering, whatsapp_events
+from externallines.channels import markup, whatsapp_events
 from externallines.channels.base import (
     Account,
     CredentialField,
@@ -26,20 +25,21 @@ from externallines.channels.meta import (
     ACCESS_TOKEN,
     APP_ID,
     APP_SECRET,
+    TIMEOUT_OF_REGISTRATION,
     WINDOW,
     Meta,
     account_field,
     answered_id,
-    bare,
-    objects,
     window_age,
 )
 from externallines.channels.meta_errors import WHATSAPP
+from externallines.channels.meta_payloads import bare, objects
+from externallines.channels.whatsapp_identity import is_number
+from externallines.channels.whatsapp_parts import Part, kind_of, media_type, note_on, plan
 from portals import http
 from portals.payload import Payload
 
-MIB = 1024 * 1024
-TEXT_LIMIT, CAPTION_LIMIT, PARAMETER_LIMIT = 4096, 1024, 1024
+PARAMETER_LIMIT = 1024
 HOLD = 10.0  # a phone may show the next message first, until it has got this one
 SCOPES = ("whatsapp_business_messaging", "whatsapp_business_management")
 FIELDS = ("messages", "smb_message_echoes")
@@ -47,23 +47,7 @@ NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,status,code_verification_status,platform_type,"
     "webhook_configuration"
 )
-# What a file may be sent as: its media types and the most bytes. Anything else is a document.
-KINDS: Mapping[str, tuple[frozenset[str], int]] = {
-    "image": (frozenset({"image/jpeg", "image/png"}), 5 * MIB),
-    "video": (frozenset({"video/mp4", "video/3gpp"}), 16 * MIB),
-    "audio": (frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"}), 16 * MIB),
-}
-DOCUMENT_LIMIT = 100 * MIB
 OPUS = "audio/ogg; codecs=opus"
-SAME_TYPE = {"audio/opus": "audio/ogg", "audio/x-m4a": "audio/mp4", "audio/mp3": "audio/mpeg"}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One message of WhatsApp's: text, or a file with a caption."""
-
-    text: str = ""
-    file: OutboundFile | None = None
 
 
 class WhatsApp(Meta):
@@ -131,38 +115,40 @@ class WhatsApp(Meta):
     def subscribe(self, webhook_url: str) -> None:
         """Point the app at us if it points nowhere, and this number in any case: others may share the app."""
         address, _fields = self.callback()
-        if address in ("", webhook_url):
+        if not address or self.is_ours(address):
             self.set_callback(webhook_url, FIELDS)
         override = {"override_callback_uri": webhook_url, "verify_token": self.credentials["verify_token"]}
         if self.has_our_app(self.ask("GET", f"{self._waba}/subscribed_apps")) is None:
-            self.ask("POST", f"{self._waba}/subscribed_apps", json=override)
-        self.ask("POST", self.account_id, json={"webhook_configuration": override})
+            self._register(f"{self._waba}/subscribed_apps", override)
+        self._register(self.account_id, {"webhook_configuration": override})
+
+    def _register(self, path: str, body: Mapping[str, Any]) -> None:
+        self.ask("POST", path, json=body, timeout=TIMEOUT_OF_REGISTRATION)
 
     def unsubscribe(self, webhook_url: str) -> None:
         """Take our address away from the number and from its account. The app's other numbers stay."""
-        places = self._number().optional_child("webhook_configuration")
-        if places.value.get("phone_number") == webhook_url:
+        places = _places(self._number())
+        if self.is_ours(places.get("phone_number", "")):
             self.ask("POST", self.account_id, json={"webhook_configuration": {"override_callback_uri": ""}})
-        if places.value.get("whatsapp_business_account") == webhook_url:
+        if self.is_ours(places.get("whatsapp_business_account", "")):
             self.ask("POST", f"{self._waba}/subscribed_apps", json={})
 
     def health(self, webhook_url: str) -> list[str]:
-        number, found = self._number().value, self.token_health(datetime.now(UTC))
-        places = number.get("webhook_configuration")
-        places = places if isinstance(places, dict) else {}
+        number, found = self._number(), self.token_health(datetime.now(UTC))
+        places = _places(number)
         narrowest = ("phone_number", "whatsapp_business_account", "application")
         if next((places[name] for name in narrowest if places.get(name)), "") != webhook_url:
             found.append("Meta sends this number's messages to another address. Reconnect the line.")
-        if "messages" not in self.callback()[1]:
-            found.append("The Meta app does not listen to messages. Subscribe it to the field messages.")
+        if missing := [field for field in FIELDS if field not in self.callback()[1]]:
+            found.append(f"The Meta app does not listen to {' and '.join(missing)}. Subscribe it to these fields.")
         if self.has_our_app(self.ask("GET", f"{self._waba}/subscribed_apps")) is None:
             found.append(
                 "The WhatsApp Business Account does not tell the Meta app of messages. Reconnect the line."
             )
-        if number.get("quality_rating") == "RED":
+        if number.value.get("quality_rating") == "RED":
             found.append("WhatsApp rates this number's quality as low, and may limit it.")
-        if number.get("status") not in (None, "CONNECTED"):
-            found.append(f"WhatsApp calls this number's status {number['status']}."[:200])
+        if number.value.get("status") not in (None, "CONNECTED"):
+            found.append(f"WhatsApp calls this number's status {number.value['status']}."[:200])
         return found
 
     def _number(self) -> Payload:
@@ -201,9 +187,8 @@ class WhatsApp(Meta):
         if not parts:
             raise http.Refused("The message is empty.")
         notes, sent_id = [], ""
-        for number, part in enumerate(parts):
-            if number < len(message.earlier_ids):
-                continue
+        done = min(len(message.earlier_ids), len(parts) - 1)  # an edit may have made it shorter
+        for number, part in enumerate(parts[done:], done):
             body, note = self._body(part)
             last = number == len(parts) - 1
             if number == 0 and message.reply_to:
@@ -236,7 +221,7 @@ class WhatsApp(Meta):
 
     def _post(self, message: OutboundMessage, body: Mapping[str, Any], *, last: bool) -> str:
         # A user id in `to` is answered with success and dropped.
-        name = "to" if whatsapp_events.is_number(message.chat_id) else "recipient"
+        name = "to" if is_number(message.chat_id) else "recipient"
         envelope = {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
@@ -271,7 +256,7 @@ class WhatsApp(Meta):
             media["voice"] = True
         if part.text:
             media["caption"] = part.text
-        return {"type": kind, kind: media}, note or _note_on(file, kind)
+        return {"type": kind, kind: media}, note or note_on(file, kind)
 
     def _upload(self, file: OutboundFile, kind: str) -> str:
         mime_type = media_type(file)
@@ -304,30 +289,8 @@ class WhatsApp(Meta):
         return bare(str(file.value.get("mime_type") or got.mime_type))
 
 
-def plan(message: OutboundMessage) -> list[Part]:
-    """Return the parts a message is sent in: its files, the last with the text as its caption if it can."""
-    parts = [Part(file=file) for file in message.files]
-    caption = rendering.pieces(message.text, rendering.WHATSAPP, CAPTION_LIMIT)
-    if parts and len(caption) == 1 and kind_of(message.files[-1]) != "audio":
-        parts[-1] = Part(caption[0], message.files[-1])
-        return parts
-    return parts + [Part(text) for text in rendering.pieces(message.text, rendering.WHATSAPP, TEXT_LIMIT)]
-
-
-def kind_of(file: OutboundFile) -> str:
-    """Return what a file is sent as. Raises Refused if it is too large for anything."""
-    for kind, (types, limit) in KINDS.items():
-        if media_type(file) in types and file.size <= limit:
-            return kind
-    if file.size > DOCUMENT_LIMIT:
-        raise http.Refused(f"{file.name} is too large: WhatsApp takes files of up to 100 MB.")
-    return "document"
-
-
-def media_type(file: OutboundFile) -> str:
-    return SAME_TYPE.get(bare(file.mime_type), bare(file.mime_type)) or "application/octet-stream"
-
-
-def _note_on(file: OutboundFile, kind: str) -> str:
-    wanted = file.kind in (MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.AUDIO, MediaKind.VOICE)
-    return f"{file.name} was sent as a document." if kind == "document" and wanted else ""
+def _places(number: Payload) -> dict[str, str]:
+    """Return where Meta sends a number's webhooks, by whose address it is."""
+    places = number.value.get("webhook_configuration")
+    places = places if isinstance(places, dict) else {}
+    return {name: address for name, address in places.items() if isinstance(address, str)}

@@ -1,13 +1,12 @@
 """What WhatsApp's webhooks tell (channels.md 3, Payload)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import phonenumbers
 
 from externallines.channels import markup
 from externallines.channels.base import (
+    AccountProblem,
+    Blocked,
     ChatMoved,
     Contact,
     Event,
@@ -18,10 +17,13 @@ from externallines.channels.base import (
     MessageEdited,
     MessageReceived,
     Progress,
+    ReachabilityChanged,
     StatusReported,
     Update,
 )
-from externallines.channels.meta import (
+from externallines.channels.meta_errors import WHATSAPP as ROWS
+from externallines.channels.meta_errors import classify, read_complaint
+from externallines.channels.meta_payloads import (
     CANNOT_BE_SHOWN,
     bare,
     digest,
@@ -34,8 +36,7 @@ from externallines.channels.meta import (
     reaction_note,
     unique_key,
 )
-from externallines.channels.meta_errors import WHATSAPP as ROWS
-from externallines.channels.meta_errors import classify, read_complaint
+from externallines.channels.whatsapp_identity import Identity, is_number
 from portals.payload import InvalidPayload, Payload
 
 PROGRESS = {
@@ -56,11 +57,13 @@ MEDIA = {
 
 def updates(change: Payload, phone_number_id: str) -> Iterator[Update]:
     """Yield the parts of a change, each with its own key; nothing where it is of another number."""
-    field, value = str(change.value.get("field")), Payload(change.value.get("value") or {})
-    if "metadata" not in value.value:
-        yield Update(unique_key("change", digest(change.value)), {"other": field})
+    try:
+        value = change.child("value")
+        metadata = value.child("metadata")
+    except InvalidPayload:  # not of a number, or odd: Meta would repeat the whole call for days
+        yield Update(unique_key("change", digest(change.value)), {"other": str(change.value.get("field"))})
         return
-    if str(value.optional_child("metadata").value.get("phone_number_id")) != phone_number_id:
+    if str(metadata.value.get("phone_number_id")) != phone_number_id:
         return
     contacts = objects(value, "contacts")
     for kind, name in (("message", "messages"), ("echo", "message_echoes")):
@@ -94,65 +97,12 @@ def _is_id(container: Payload, name: str) -> bool:
     return isinstance(container.value.get(name), str) and container.value[name] != ""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A customer: a phone number as WhatsApp writes it, or a user id where that is hidden, or both."""
-
-    number: str
-    user_id: str
-
-    @classmethod
-    def read(cls, message: Payload, number: str, user_id: str, contact: Payload) -> "Identity":
-        """Read them from a message, and from its contact what the message does not tell."""
-        given = message.text(number, "") or contact.text("wa_id", "")
-        user = message.text(user_id, "") or contact.text("user_id", "") or (given if not is_number(given) else "")
-        return cls(given if is_number(given) else "", user[:255])
-
-    @property
-    def chat_id(self) -> str:
-        return self.number or self.user_id
-
-    @property
-    def aliases(self) -> list[str]:
-        known = [*number_variants(self.number), self.user_id]
-        return [alias for alias in known if alias and alias != self.chat_id]
-
-
-def is_number(value: str) -> bool:
-    return value.isascii() and value.isdigit() and len(value) <= 20
-
-
-def number_variants(number: str) -> list[str]:
-    """Return the other forms in which a mobile's number of Brazil, Argentina or Mexico is written."""
-    try:
-        parsed = phonenumbers.parse(f"+{number}")
-    except phonenumbers.NumberParseException:
-        return []
-    national = str(parsed.national_number)
-    match parsed.country_code, len(national):
-        case 55, 11 if national[2] == "9":
-            other = national[:2] + national[3:]
-        case 55, 10 if national[2] in "6789":  # a mobile, from before they all got a 9
-            other = f"{national[:2]}9{national[2:]}"
-        case (54, 11) if national[0] == "9":
-            other = national[1:]
-        case 54, 10:
-            other = f"9{national}"
-        case (52, 11) if national[0] == "1":
-            other = national[1:]
-        case 52, 10:
-            other = f"1{national}"
-        case _:
-            return []
-    return [f"{parsed.country_code}{other}"]
-
-
 def events(update: Payload) -> list[Event]:
     """Return what happened. What breaks the contract is ignored or shown as a placeholder, never refused:
     Meta would repeat the whole call for days."""
     try:
         if update.value.get("status") is not None:
-            return [_status(update.child("status"))]
+            return _status(update.child("status"))
         if update.value.get("other") is not None:
             return [Ignored(f"not about messages: {update.value['other']}"[:250])]
         outgoing = update.value.get("echo") is not None
@@ -172,11 +122,9 @@ def _message(message: Payload, contact: Payload, outgoing: bool) -> Event:
         case "system":
             return _system(message, who)
         case "edit":
-            edit = message.child("edit")
-            text, _media = content(edit.optional_child("message"))
-            return MessageEdited(
-                who.chat_id, edit.id("original_message_id"), text, at=moment(message, "timestamp")
-            )
+            edit, at = message.child("edit"), moment(message, "timestamp")
+            text = _edited_text(edit.child("message"))
+            return MessageEdited(who.chat_id, edit.id("original_message_id"), text, at=at)
         case "revoke":
             return MessageDeleted(who.chat_id, message.child("revoke").id("original_message_id"))
     text, media = content(message)
@@ -214,12 +162,28 @@ def _quoted(message: Payload) -> str:
 
 def _system(message: Payload, who: Identity) -> Event:
     system = message.child("system")
-    names = ("wa_id", "user_id") if system.value.get("type") == "user_changed_number" else ("user_id", "wa_id")
-    new = next((system.id(name) for name in names if _is_id(system, name)), "")
-    if new in ("", who.number, who.user_id):
+    new = _new_id(system, who)
+    if new in ("", who.chat_id, *who.aliases):
         return Ignored("a notice of WhatsApp's, the customer's id stays")
     note = markup.escape(system.text("body", "")) or f"The customer's WhatsApp is {new} now."
     return ChatMoved(who.chat_id, new, message.id("id"), note, sent_at=moment(message, "timestamp"))
+
+
+def _new_id(system: Payload, who: Identity) -> str:
+    """Return the id that a notice gives the chat: one known by its number stays as long as that does."""
+    if who.number:
+        new = system.text("wa_id", "")
+        return new if is_number(new) else ""
+    names = ("user_id", "wa_id") if system.value.get("type") == "user_changed_number" else ("user_id",)
+    return next((system.id(name) for name in names if _is_id(system, name)), "")
+
+
+def _edited_text(new: Payload) -> str:
+    """Return what a text or a caption is now; of a file nothing else can change, and it comes without its id."""
+    kind = new.text("type")
+    if kind in MEDIA:
+        return markup.escape(new.child(kind).text("caption", ""))
+    return markup.escape(new.child("text").text("body"))
 
 
 def content(message: Payload) -> tuple[str, list[Media]]:
@@ -227,7 +191,8 @@ def content(message: Payload) -> tuple[str, list[Media]]:
     try:
         kind = message.text("type", "")
         if kind in MEDIA:
-            return _media(message.child(kind), kind)
+            caption, media = _media(message.child(kind), kind)
+            return lines(_referral(message), caption), media
         return lines(_referral(message), _text(message, kind)), []
     except InvalidPayload:
         return CANNOT_BE_SHOWN, []
@@ -280,21 +245,31 @@ def _choice(interactive: Payload) -> str:
 
 def _referral(message: Payload) -> str:
     """Tell of the advertisement through which a customer came."""
-    referral = message.optional_child("referral")
-    title = markup.escape(" ".join(referral.text("headline", "").split()) or "an advertisement")
-    url = referral.text("source_url", "")
+    try:
+        referral = message.optional_child("referral")
+        title = markup.escape(" ".join(referral.text("headline", "").split()) or "an advertisement")
+        url = referral.text("source_url", "")
+    except InvalidPayload:
+        return ""
     return f"_Came by_ {title}: {url}" if url else ""
 
 
-def _status(status: Payload) -> Event:
+def _status(status: Payload) -> list[Event]:
     progress = PROGRESS.get(status.text("status"))
     if progress is None:
-        return Ignored(f"status {status.value['status']}"[:250])
+        return [Ignored(f"status {status.value['status']}"[:250])]
+    named = {
+        "message_id": status.id("id"),
+        "client_id": our_id(status.value.get("biz_opaque_callback_data")),
+    }
     errors = objects(status, "errors")
-    reason = str(classify(read_complaint(errors[0]), ROWS)) if errors else ""
-    return StatusReported(
-        progress,
-        message_id=status.id("id"),
-        client_id=our_id(status.value.get("biz_opaque_callback_data")),
-        error=reason if progress is Progress.FAILED else "",
-    )
+    if progress is not Progress.FAILED or not errors:
+        return [StatusReported(progress, **named)]
+    error = classify(read_complaint(errors[0]), ROWS)
+    if isinstance(error, AccountProblem):
+        return [StatusReported(progress, **named, error=f"The owner of the line has to act. {error}")]
+    failed = StatusReported(progress, **named, error=str(error))
+    recipient = status.text("recipient_id", "") or status.text("recipient_user_id", "")
+    if isinstance(error, Blocked) and 1 <= len(recipient) <= 255:
+        return [failed, ReachabilityChanged(recipient, blocked=True)]
+    return [failed]

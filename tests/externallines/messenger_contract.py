@@ -1,6 +1,7 @@
 """What the tests of Messenger and Instagram share: the tables of channels.md 4."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -17,7 +18,7 @@ from externallines.channels.base import (
     Unsupported,
     WindowClosed,
 )
-from portals.http import ServerFault
+from portals.http import Refused, ServerFault
 from tests.externallines.channel_contract import outcome, sample_message
 from tests.externallines.meta_contract import (
     AT_MS,
@@ -94,8 +95,10 @@ def common_events(user, chat_meta):
         "edit": [MessageEdited(user, "m_text", r"And the \*red\* one?", at=AT_MS)],
         "edit_of_nothing": [Ignored("an edit that is none")],
         "unsend": [MessageDeleted(user, "m_text")],
-        "reaction": said(f"reaction:m_ours:{user}:react:❤️", "_Reacted with_ ❤️", reply_to="m_ours"),
-        "reaction_removed": said(f"reaction:m_ours:{user}:unreact:", "_Took back a reaction._", reply_to="m_ours"),
+        "reaction": said(f"reaction:m_ours:{user}:react:❤️:1764000000123", "_Reacted with_ ❤️", reply_to="m_ours"),
+        "reaction_removed": said(
+            f"reaction:m_ours:{user}:unreact::1764000000123", "_Took back a reaction._", reply_to="m_ours"
+        ),
         "reaction_of_ours": [Ignored("not about messages: reaction, recipient, sender, timestamp")],
         "postback": said("postback:m_postback", "Get started"),
         "echo_by_hand": said("m_hand", "We called you", outgoing=True),
@@ -129,7 +132,7 @@ class MessengerContract(MetaContract):
     error_rows = (
         *((190, sub, AUTH, {}) for sub in (0, 458, 459, 460, 463, 464, 467, 1)),
         *((code, 0, AUTH, {}) for code in (102, 10, 200, 230, 3, 368)),
-        (10, 99, AUTH, {}),
+        *((code, 99, PERMANENT, {"retryable": False}) for code in (10, 200)),
         (200, 2018028, AUTH, {}),
         (10, 1893063, AUTH, {}),
         *((10, sub, WINDOW, {}) for sub in (2018065, 2018108, 2018278, 2534022)),
@@ -202,8 +205,30 @@ class MessengerContract(MetaContract):
         assert [body["message"]["text"] for body in sent()] == ["Look", f"a.zip: {too_large.url}"]
         assert receipt.note == "Sent as a link: a.zip."
 
+    def test_a_link_that_is_too_long_with_its_name_goes_without_it(self, sent):
+        limit, size = self.channel.text_limit, self.channel.text_size
+        name = "ж" * 100 + ".zip"
+        for length, named in ((limit - size(f"{name}: "), True), (limit - size(f"{name}: ") + 1, False)):
+            url = "https://lines.example.com/".ljust(length, "x")
+            given = file(name, "application/zip", MediaKind.FILE, 25 * 1024 * 1024 + 1)
+            self.line.send(sample_message(text="", files=[replace(given, url=url)]))
+            assert sent()[-1]["message"]["text"] == (f"{name}: {url}" if named else url)
+
     def test_the_budget_is_that_of_the_contract(self):
         assert self.channel.account_rate == Rate(300, 300)
+
+    # in
+
+    def test_a_reaction_that_comes_back_is_another(self):
+        call = json.loads(self.payload("reaction"))
+        keys, ids = set(), set()
+        for action, second in (("react", 1), ("unreact", 2), ("react", 3)):
+            [item] = call["entry"][0]["messaging"]
+            item["timestamp"], item["reaction"]["action"] = 1764000000000 + second, action
+            [update] = self.line.split({}, json.dumps(call).encode())
+            keys.add(update.key)
+            ids |= {event.message_id for event in self.line.parse(update.payload)}
+        assert len(keys) == len(ids) == 3
 
     # customers
 
@@ -222,6 +247,22 @@ class MessengerContract(MetaContract):
         got = self.look_up(graph, {"id": "2002", "name": 7, "profile_pic": None})
         assert got == Contact("2002", meta=[("x", "2002")])
         assert query(graph.calls[0])["fields"] == self.channel.profile_fields
+
+    def test_a_portrait_is_asked_for_anew_as_its_address_ends_within_days(self, graph):
+        contact = self.look_up(graph, {"name": "Ann", "profile_pic": f"{graph.url}/old"})
+        graph.on("GET 2002", {"id": "2002", "profile_pic": f"{graph.url}/new"})
+        graph.on("GET old", {}, status=403)
+        graph.on("GET new", {"a": "portrait"})
+        into = BytesIO()
+        self.line.download(contact.picture, into, 1000)
+        assert into.getvalue() == b'{"a": "portrait"}'
+        *_asked, fetched = graph.calls
+        assert "authorization" not in fetched.headers
+
+    @pytest.mark.parametrize("profile", [{"id": "2002"}, {"profile_pic": 7}, {"profile_pic": ""}])
+    def test_a_portrait_that_is_gone_is_refused(self, graph, profile):
+        graph.on("GET 2002", profile)
+        assert type(outcome(self.line.download, {"profile_of": "2002"}, BytesIO(), 1000)) is Refused
 
     def test_a_picture_is_fetched_without_the_token(self, graph):
         graph.on("GET pic", {"a": "picture"})

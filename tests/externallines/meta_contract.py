@@ -1,7 +1,9 @@
 """What the tests of Meta's channels share: signatures, addresses, and a remote that answers call by call."""
 
+import copy
 import hmac
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,18 +20,27 @@ from externallines.channels.base import (
     OutboundFile,
     WindowClosed,
 )
-from portals.http import Refused, ServerFault, Throttled
-from tests.externallines.channel_contract import PATIENCE, ChannelContract, outcome, sample_message
+from portals.http import Refused, ServerFault, Throttled, Unreachable
+from tests.externallines.channel_contract import (
+    PATIENCE,
+    ChannelContract,
+    comparable,
+    nasty,
+    outcome,
+    sample_message,
+)
 from tests.externallines.remote import Remote, serve_remote
 
 # The classes of the error tables, channels.md 3 and 4.
 AUTH, PAUSE, BLOCKED, WINDOW = AccountProblem, AccountThrottled, Blocked, WindowClosed
 PERMANENT, RETRY, CHAT, DOUBTFUL = Refused, ServerFault, Throttled, Doubtful
+SLOW, PATIENT_ENOUGH = 3.0, 2.0  # seconds of an answer, and for any answer but a registration's
 CLIENT_ID = "0b9bd0e6-9f4b-4f6e-8d0a-1f6f0c1d2e3f"
 AT = datetime(2025, 11, 24, 16, 0, tzinfo=UTC)  # 1764000000, in the payloads of WhatsApp
 AT_MS = AT.replace(microsecond=123_000)  # and in the others
 CANNOT_BE_SHOWN = "_A message of a kind that cannot be shown here. Look at it in the messenger._"
 ADDRESS = "https://lines.example.com/webhooks/lines/1"
+OLD_ADDRESS = "https://old.example.com/app/webhooks/lines/1"  # ours as well, before we moved
 
 
 class Graph(Remote):
@@ -38,6 +49,7 @@ class Graph(Remote):
     def __init__(self, url):
         super().__init__(url)
         self.answers = {}
+        self.slow = ""  # the call that takes SLOW seconds
 
     def on(self, call, body, *, status=200, **headers):
         """Answer `call`, for instance "GET me"."""
@@ -47,6 +59,8 @@ class Graph(Remote):
         path = urlsplit(call.path).path.removeprefix("/")
         status, body, headers = self.answers.get(f"{call.method} {path}", (200, b"{}", {}))
         self.answer(status, body, **headers)
+        if described(call) == self.slow:
+            time.sleep(SLOW)
         return super().serve(call)
 
     def made(self, wanted=""):
@@ -94,7 +108,11 @@ class MetaContract(ChannelContract):
     def at(self, url, monkeypatch):
         monkeypatch.setattr(addresses, "meta_graph", url)
         monkeypatch.setattr(addresses, "instagram_graph", url)
-        return self.channel(self.credentials)
+        return self.line
+
+    @property
+    def line(self):
+        return self.channel(self.credentials, ADDRESS)
 
     def hurry(self, monkeypatch):
         monkeypatch.setattr(meta, "TIMEOUT", PATIENCE)
@@ -131,6 +149,41 @@ class MetaContract(ChannelContract):
         one, other = (self.channel.prepare(self.form)["verify_token"] for _ in range(2))
         assert len(one) >= 32
         assert one != other
+
+    # what a call tells
+
+    def test_an_odd_part_of_a_call_does_not_cost_the_others(self):
+        call = json.loads(self.payload("text"))
+        for odd in nasty(copy.deepcopy(call["entry"])):
+            told = self.take(json.dumps({**call, "entry": [*odd, *call["entry"]]}).encode())
+            assert comparable(told[-1]) == comparable(self.events["text"][-1]), odd
+
+    # connecting
+
+    @pytest.mark.parametrize(
+        ("held", "ours"),
+        [
+            (ADDRESS, True),
+            (OLD_ADDRESS, True),
+            ("https://lines.example.com/webhooks/lines/2", False),
+            ("https://lines.example.com/", False),
+            ("", False),
+            ("https://[", False),
+        ],
+    )
+    def test_an_address_is_ours_by_the_key_at_its_end(self, held, ours):
+        assert self.line.is_ours(held) is ours
+        assert not self.channel(self.credentials).is_ours(held)
+
+    def assert_only_a_registration_may_take_long(self, graph, monkeypatch, *, registration, message):
+        """Meta calls us before it answers a registration; a worker that shuts down does not wait for more."""
+        assert meta.TIMEOUT <= 15
+        monkeypatch.setattr(meta, "TIMEOUT", PATIENT_ENOUGH)
+        graph.slow = registration
+        self.line.subscribe(ADDRESS)
+        assert graph.made(registration)
+        graph.slow = message
+        assert type(outcome(self.line.send, sample_message(files=[]))) is Unreachable
 
     # errors
 
@@ -190,3 +243,9 @@ class MetaContract(ChannelContract):
         remote.calls.clear()
         connected.send(sample_message(text="word " * 1500, files=[], earlier_ids=recorded[:1]))
         assert len(remote.calls) == parts - 1
+
+    def test_a_message_that_became_shorter_than_what_was_sent_ends_with_its_last_part(self, remote, connected):
+        remote.answer(200, self.success)
+        receipt = connected.send(sample_message(text="short", files=[], earlier_ids=["m_1", "m_2"]))
+        assert receipt.external_id
+        assert len(remote.calls) == 1

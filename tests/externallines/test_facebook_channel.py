@@ -20,7 +20,7 @@ from tests.externallines.messenger_contract import (
     file,
     query,
 )
-from tests.externallines.meta_contract import ADDRESS, described
+from tests.externallines.meta_contract import ADDRESS, OLD_ADDRESS, described
 
 PAGE = "1122334455"
 FORM = {"page_id": PAGE, "access_token": TOKEN, "app_id": APP, "app_secret": SECRET}
@@ -49,7 +49,12 @@ class TestFacebook(MessengerContract):
     events = {
         **common_events("2002", "facebook"),
         "delivery": [
-            ChatProgressed(Progress.DELIVERED, "2002", until=datetime(2025, 11, 24, 16, 0, 1, tzinfo=UTC))
+            ChatProgressed(
+                Progress.DELIVERED,
+                "2002",
+                message_id="m_ours",
+                until=datetime(2025, 11, 24, 16, 0, 1, tzinfo=UTC),
+            )
         ],
         "read": [ChatProgressed(Progress.READ, "2002", until=datetime(2025, 11, 24, 16, 0, 2, tzinfo=UTC))],
     }
@@ -116,6 +121,12 @@ class TestFacebook(MessengerContract):
         }
         assert (described(page), query(page)["subscribed_fields"]) == (f"POST {PAGE}/subscribed_apps", FIELDS)
 
+    def test_only_a_registration_may_take_long(self, graph, monkeypatch):
+        self.well(graph)
+        self.assert_only_a_registration_may_take_long(
+            graph, monkeypatch, registration=f"POST {APP}/subscriptions", message=f"POST {PAGE}/messages"
+        )
+
     def test_an_app_that_serves_another_address_is_not_taken_over(self, graph):
         self.well(graph, self.subscription(callback_url="https://else.example.com/"))
         with pytest.raises(InvalidCredentials) as caught:
@@ -133,6 +144,16 @@ class TestFacebook(MessengerContract):
         self.well(graph, self.subscription(callback_url="https://else.example.com/"))
         self.line.unsubscribe(ADDRESS)
         assert graph.made("DELETE") == []
+
+    def test_an_address_that_we_had_before_is_ours(self, graph):
+        self.well(graph, self.subscription(callback_url=OLD_ADDRESS))
+        self.line.subscribe(ADDRESS)
+        assert query(graph.made("POST")[0])["callback_url"] == ADDRESS
+        self.line.unsubscribe(ADDRESS)
+        assert [described(call) for call in graph.made("DELETE")] == [
+            f"DELETE {APP}/subscriptions",
+            f"DELETE {PAGE}/subscribed_apps",
+        ]
 
     def test_the_page_keeps_the_app_that_serves_instagram_too(self, graph):
         self.well(graph, self.subscription(), self.subscription(object="instagram"))
@@ -196,5 +217,5 @@ class TestFacebook(MessengerContract):
         picture = "https://scontent.example.com/ann.jpg"
         profile = {"first_name": "Ann", "last_name": "Коваль", "profile_pic": picture, "id": "2002"}
         assert self.look_up(graph, profile) == Contact(
-            "2002", name="Ann Коваль", picture={"url": picture}, meta=[("x", "2002")]
+            "2002", name="Ann Коваль", picture={"profile_of": "2002"}, meta=[("x", "2002")]
         )

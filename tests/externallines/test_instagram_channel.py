@@ -119,7 +119,7 @@ class InstagramContract(MessengerContract):
         assert self.look_up(graph, profile) == Contact(
             "2002",
             name="Ann",
-            picture={"url": "https://scontent.example.com/ann.jpg"},
+            picture={"profile_of": "2002"},
             meta=[("x", "2002"), ("username", "ann.k")],
         )
 
@@ -130,7 +130,7 @@ class TestThroughAPage(InstagramContract):
     other_credentials = {**credentials, "account_id": "999", "app_secret": "another-app-secret"}
     account = PAGE
     tagged = {"messaging_type": "RESPONSE"}
-    human = {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"}
+    human = {"tag": "HUMAN_AGENT"}
     metadata = {"metadata": CLIENT_ID}
 
     def well(self, graph, **subscription):
@@ -278,6 +278,12 @@ class TestOwnLogin(InstagramContract):
         }
         [call] = graph.calls
         assert query(call) == {"grant_type": "ig_refresh_token", "access_token": TOKEN}
+
+    @pytest.mark.parametrize("renewed", [TOKEN, f"{TOKEN}x", f"x{SECRET}"])
+    def test_a_token_that_is_much_like_the_old_one_is_stored_whole(self, graph, renewed):
+        graph.on("GET refresh_access_token", {"access_token": renewed, "expires_in": 60 * 86400})
+        stored = self.line.renew(ENTERED + timedelta(hours=25))
+        assert stored["access_token"] == renewed
 
     def test_and_again_15_days_before_it_ends(self, graph):
         ends = ENTERED + timedelta(days=60)

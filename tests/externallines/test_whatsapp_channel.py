@@ -20,13 +20,15 @@ from externallines.channels.base import (
     MessageReceived,
     Progress,
     Rate,
+    ReachabilityChanged,
     Receipt,
     StatusReported,
     Unsupported,
     WindowClosed,
 )
-from externallines.channels.whatsapp import MIB, WhatsApp
-from externallines.channels.whatsapp_events import number_variants
+from externallines.channels.whatsapp import WhatsApp
+from externallines.channels.whatsapp_identity import number_variants
+from externallines.channels.whatsapp_parts import MIB
 from portals.http import Refused, ServerFault
 from tests.externallines.channel_contract import outcome, sample_message
 from tests.externallines.meta_contract import (
@@ -38,6 +40,7 @@ from tests.externallines.meta_contract import (
     CHAT,
     CLIENT_ID,
     DOUBTFUL,
+    OLD_ADDRESS,
     PAUSE,
     PERMANENT,
     RETRY,
@@ -72,6 +75,14 @@ def said(message_id, text, **more):
 
 def filed(message_id, media_id, name, mime_type, kind, text=""):
     return said(message_id, text, media=[Media({"media_id": media_id}, name, mime_type, kind=kind)])
+
+
+def undeliverable(message_id):
+    reason = (
+        "The customer cannot be reached: they may have blocked the business, or have no such account. "
+        "Or their WhatsApp is too old. Meta says: Message undeliverable (code 131026)"
+    )
+    return StatusReported(Progress.FAILED, message_id, CLIENT_ID, error=reason)
 
 
 class TestWhatsApp(MetaContract):
@@ -110,10 +121,21 @@ class TestWhatsApp(MetaContract):
         "reply": said("reply", "this one", reply_to="wamid.ours"),
         "forwarded": said("forwarded", "look"),
         "ad": said("ad", "_Came by_ Winter sale: https://fb.me/ad1\nHow much?"),
+        "ad_with_a_picture": filed(
+            "ad_with_a_picture",
+            "1007",
+            "image.jpg",
+            "image/jpeg",
+            MediaKind.IMAGE,
+            "_Came by_ Winter sale: https://fb.me/ad1\nthis one?",
+        ),
+        "ad_that_is_odd": filed("ad_that_is_odd", "1007", "image.jpg", "image/jpeg", MediaKind.IMAGE, "this one?"),
         "reaction": said("reaction", "_Reacted with_ 👍", reply_to="wamid.ours"),
         "reaction_removed": said("reaction_removed", "_Took back a reaction._", reply_to="wamid.ours"),
         "edit": [MessageEdited(ANN, "wamid.text", r"And the \*red\* one?", at=AT)],
         "edit_caption": [MessageEdited(ANN, "wamid.image", "that one", at=AT)],
+        "edit_away": [MessageEdited(ANN, "wamid.image", "", at=AT)],
+        "edit_of_a_place": [Ignored("breaks the contract: message.edit.message.text has to be an object.")],
         "revoke": [MessageDeleted(ANN, "wamid.text")],
         "unsupported": said("unsupported", CANNOT_BE_SHOWN),
         "unknown_type": said("unknown_type", CANNOT_BE_SHOWN),
@@ -129,8 +151,9 @@ class TestWhatsApp(MetaContract):
             )
         ],
         "user_id_changed": [
-            ChatMoved(ANN, "UA.777", "wamid.user_id_changed", "The customer's WhatsApp is UA.777 now.", sent_at=AT)
+            ChatMoved(KIM, "US.777", "wamid.user_id_changed", "The customer's WhatsApp is US.777 now.", sent_at=AT)
         ],
+        "user_id_of_a_number_changed": [Ignored(NOTICE)],
         "identity_changed": [Ignored(NOTICE)],
         "username_without_a_number": [MessageReceived(KIM, "wamid.username1", KIM_CONTACT, text="hi", sent_at=AT)],
         "username_as_the_number": [MessageReceived(KIM, "wamid.username2", KIM_CONTACT, text="hi", sent_at=AT)],
@@ -181,6 +204,20 @@ class TestWhatsApp(MetaContract):
                 "templates only. Meta says: More than 24 hours have passed. (code 131047)",
             )
         ],
+        "status_undeliverable": [undeliverable("wamid.s-undeliverable"), ReachabilityChanged(ANN, blocked=True)],
+        "status_undeliverable_to_a_user_id": [
+            undeliverable("wamid.s-undeliverable_to_a_user_id"),
+            ReachabilityChanged(KIM, blocked=True),
+        ],
+        "status_unpaid": [
+            StatusReported(
+                Progress.FAILED,
+                "wamid.s-unpaid",
+                CLIENT_ID,
+                error="The owner of the line has to act. WhatsApp has no valid payment method for this account. "
+                "Add one in the Billing Hub. Meta says: Business eligibility payment issue (code 131042)",
+            )
+        ],
         "account_error": [Ignored("not about messages: error 131031")],
         "another_number": [],
         "another_field": [Ignored("not about messages: account_update")],
@@ -204,7 +241,7 @@ class TestWhatsApp(MetaContract):
         (190, 463, AUTH, {"tolerated": 0}),
         (131047, 0, WINDOW, {}),
         *((code, 0, PAUSE, {}) for code in (4, 80007, 130429)),
-        (131056, 0, CHAT, {"retryable": True}),
+        (131056, 0, CHAT, {"retryable": True, "retry_after": 16}),
         *((code, 0, PAUSE, {"retry_after": 3600}) for code in (131048, 131064)),
         *((code, 0, RETRY, {}) for code in (1, 2, 131000, 131016, 131057)),
         (131053, 0, DOUBTFUL, {"tolerated": 2, "final": PERMANENT}),
@@ -219,7 +256,7 @@ class TestWhatsApp(MetaContract):
 
     # connecting
 
-    def well(self, graph, **number):
+    def well(self, graph, fields=("messages", "smb_message_echoes"), **number):
         """Let Graph know the account."""
         graph.on(
             f"GET {NUMBER_ID}",
@@ -245,7 +282,7 @@ class TestWhatsApp(MetaContract):
                         "object": "whatsapp_business_account",
                         "callback_url": ADDRESS,
                         "active": True,
-                        "fields": [{"name": "messages", "version": "v26.0"}],
+                        "fields": [{"name": name} for name in fields],
                     }
                 ]
             },
@@ -325,6 +362,14 @@ class TestWhatsApp(MetaContract):
             {"webhook_configuration": override},
         )
 
+    @pytest.mark.parametrize("registration", [f"POST {NUMBER_ID}", f"POST {WABA}/subscribed_apps"])
+    def test_only_a_registration_may_take_long(self, graph, monkeypatch, registration):
+        self.well(graph)
+        graph.on(f"GET {WABA}/subscribed_apps", {"data": []})
+        self.assert_only_a_registration_may_take_long(
+            graph, monkeypatch, registration=registration, message=f"POST {NUMBER_ID}/messages"
+        )
+
     def test_an_app_that_serves_another_address_keeps_it(self, graph):
         self.well(graph)
         theirs = {"object": "whatsapp_business_account", "callback_url": "https://else.example.com/"}
@@ -342,6 +387,21 @@ class TestWhatsApp(MetaContract):
         self.well(graph, webhook_configuration={"phone_number": "https://else.example.com/"})
         self.line.unsubscribe(ADDRESS)
         assert graph.made("POST") == graph.made("DELETE") == []
+
+    def test_an_address_that_we_had_before_is_ours(self, graph):
+        self.well(
+            graph, webhook_configuration={"phone_number": OLD_ADDRESS, "whatsapp_business_account": OLD_ADDRESS}
+        )
+        theirs = {"object": "whatsapp_business_account", "callback_url": OLD_ADDRESS}
+        graph.on(f"GET {APP}/subscriptions", {"data": [theirs]})
+        self.line.subscribe(ADDRESS)
+        assert query(graph.made(f"POST {APP}/subscriptions")[0])["callback_url"] == ADDRESS
+        graph.calls.clear()
+        self.line.unsubscribe(ADDRESS)
+        assert [described(call) for call in graph.made("POST")] == [
+            f"POST {NUMBER_ID}",
+            f"POST {WABA}/subscribed_apps",
+        ]
 
     def test_a_line_that_is_well_has_nothing_to_mend(self, graph):
         self.well(graph)
@@ -373,6 +433,12 @@ class TestWhatsApp(MetaContract):
         graph.on(f"GET {APP}/subscriptions", {"data": []})
         graph.on(f"GET {WABA}/subscribed_apps", {"data": [{"whatsapp_business_api_data": {"id": "7"}}]})
         assert len(self.line.health(ADDRESS)) == 3
+
+    @pytest.mark.parametrize("missing", ["messages", "smb_message_echoes"])
+    def test_a_field_that_the_app_does_not_listen_to_is_told(self, graph, missing):
+        self.well(graph, [name for name in ("messages", "smb_message_echoes") if name != missing])
+        [sentence] = self.line.health(ADDRESS)
+        assert f"listen to {missing}." in sentence
 
     # identity
 
@@ -551,6 +617,18 @@ class TestWhatsApp(MetaContract):
         assert WhatsApp.account_rate == Rate(80, 80)
         assert WhatsApp.chat_rate is not None
         assert WhatsApp.chat_rate.per_second == pytest.approx(1 / 6)
+
+    def test_too_much_for_one_customer_is_not_too_much_for_the_number(self, remote, connected):
+        usage = {"1": [{"estimated_time_to_regain_access": 7}]}
+        for status in (400, 429):
+            remote.answer(
+                status,
+                json.dumps(error(131056)).encode(),
+                X_Business_Use_Case_Usage=json.dumps(usage),
+                X_App_Usage='{"call_count":100}',
+            )
+            got = outcome(connected.send, sample_message(files=[]))
+            assert (type(got), got.retry_after) == (CHAT, 16)
 
     # files in
 

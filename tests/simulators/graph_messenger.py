@@ -105,7 +105,8 @@ def send(account: MessengerAccount) -> Json:
     given = given_body()
     optional = {"reply_to": record({"mid": a_short_id}), "tag": one_of("HUMAN_AGENT")}
     required = dict(ENVELOPE)
-    if not isinstance(account, InstagramLogin):
+    is_tagged = isinstance(account, InstagramAccount) and "tag" in given
+    if not isinstance(account, InstagramLogin) and not is_tagged:
         required["messaging_type"] = PLATFORM_FIELDS["messaging_type"]
     if problems := sentences(record(required, optional)(given)):
         raise refused(100, "; ".join(problems))

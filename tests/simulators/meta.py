@@ -43,7 +43,7 @@ class Sent:
 
     @property
     def accepted(self) -> bool:
-        return bool(self.attempts) and self.attempts[-1].accepted
+        return bool(self.attempts) and self.attempts[-1].status == 200  # Meta repeats after any other
 
 
 @dataclass

@@ -99,7 +99,8 @@ class WhatsAppNumber(MetaAccount):
         message = self.all_messages[message_id]
         with self.world.change():
             message.text, message.edited = text, True
-        new = {name: value for name, value in self._body(message).items() if name in ("type", "text", "image")}
+        kind = self._body(message)["type"]
+        new = {"type": kind, kind: {"body": text} if kind == "text" else {"caption": text}}
         return self._change(message, "edit", {"original_message_id": message.id, "message": new}, wait)
 
     def delete(self, message_id: str, *, wait: bool = False) -> Sent:
