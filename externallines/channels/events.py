@@ -95,7 +95,7 @@ class StatusReported:
 
 @dataclass(frozen=True, slots=True)
 class ChatProgressed:
-    """All our messages of a chat came so far, up to one of them (`message_id`) or up to a time (`until`)."""
+    """All our messages of a chat came so far: up to one (`message_id`), up to a time (`until`), or both."""
 
     status: Progress
     chat_id: str

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from externallines.channels import addresses
 from externallines.channels.base import (
@@ -49,10 +48,6 @@ class Meta(Channel):
     bare_answer = True  # it repeats until 200
     rows: ClassVar[Rows]  # its error codes
     webhook_object: ClassVar[str]  # what Meta's webhooks call the kind of account
-
-    def is_ours(self, held: str) -> bool:
-        """Whether a webhook that the messenger has is this line's, perhaps at an address that we had before."""
-        return bool(key := _last_segment(self.webhook_url)) and _last_segment(held) == key
 
     # connecting
 
@@ -240,14 +235,6 @@ class Meta(Channel):
             if str(app.get("id")) == self.credentials["app_id"]:
                 return one
         return None
-
-
-def _last_segment(url: str) -> str:
-    """Return the end of a URL's path, which in ours is the key of the line; "" for what is no URL."""
-    try:
-        return urlsplit(url).path.rpartition("/")[2]
-    except ValueError:
-        return ""
 
 
 def _field_names(subscription: Mapping[str, Any]) -> list[str]:
