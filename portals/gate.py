@@ -194,6 +194,7 @@ def gate_for(key: str) -> Gate:
 
 
 def reset() -> None:
-    """Forget every gate, between two tests."""
+    """Forget every gate and every call under way, between two tests."""
     with _gates_lock:
         _gates.clear()
+        _underway.calls = _underway.probes = 0

@@ -1,5 +1,6 @@
 """What tests share: the app served on a port, the simulated world around it, and a worker to call."""
 
+import math
 import os
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -44,8 +45,9 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_gates() -> None:
+def _fresh_gates(monkeypatch: pytest.MonkeyPatch) -> None:
     gate.reset()
+    monkeypatch.setattr(gate, "threads", math.inf)  # the served app, in this process as well, sets it to web's few
     pacing.reset()
 
 
