@@ -16,7 +16,7 @@ ROOT_URLCONF = __name__
 MIDDLEWARE: list[str] = []
 DATABASES = {"default": {**env.db_url_config(env.str("DATABASE_URL")), "CONN_MAX_AGE": None}}
 USE_TZ = True
-WEB_THREADS = env.int("WEB_THREADS", default=4)  # as the product
+WEB_THREADS, URL_PREFIX = env.int("WEB_THREADS", default=4), ""  # what config.wsgi asks for
 LOGGING_CONFIG = None
 
 
