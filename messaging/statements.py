@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from externallines.models import ExternalLine
-from messaging.models import Chat, Delivery, Message, WebhookEvent
+from messaging.models import Attachment, Chat, Delivery, Message, WebhookEvent
 from portals.models import Portal
 from portals.rows import Columns, fetch
 
+NO_FILES: Any = Attachment.objects.none()
+NO_FILES._result_cache = []  # what most messages have is made once
 CHAT, MESSAGE, EVENT = Columns(chat=Chat), Columns(message=Message), Columns(event=WebhookEvent)
 HEAD = Columns(delivery=Delivery, message=Message, chat=Chat, line=ExternalLine, portal=Portal)
 
@@ -231,7 +233,7 @@ def heads(chat_id: int) -> list[Delivery]:
         delivery.message, delivery.chat = message, chat
         message.chat, chat.line, line.portal = chat, line, portal
         if not delivery.has_files:
-            message._prefetched_objects_cache = {"attachments": message.attachments.none()}
+            message._prefetched_objects_cache = {"attachments": NO_FILES}
         found.append(delivery)
     return found
 
