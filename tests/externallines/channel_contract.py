@@ -41,6 +41,7 @@ from externallines.channels.base import (
 from portals import gate
 from portals.http import RemoteError
 from portals.payload import InvalidPayload
+from tests.adversaries import EFFORT
 from tests.externallines.remote import Remote, serve_remote
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -70,7 +71,7 @@ BODIES = (
     b'{"messages": [{}]}',
 )
 # Tests that subclasses share run on several classes; that is what they are for.
-shared = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+shared = settings(max_examples=40 * EFFORT, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
 
 def sample_message(**changes: Any) -> OutboundMessage:
