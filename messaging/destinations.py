@@ -72,8 +72,7 @@ def _create_in_uspacy(delivery: Delivery, still_ours: Callable[[], None]) -> Non
     notes = transfer.upload_attachments(delivery, client, still_ours)
     still_ours()
     parts = _parts(message.text, notes)
-    if message.uspacy_parts != len(parts):
-        Message.objects.filter(pk=message.pk).update(uspacy_parts=len(parts))
+    _count_parts(message, len(parts))
     for number, text in enumerate(parts):
         content = _uspacy_message(message, number, text)
         try:
@@ -146,12 +145,18 @@ def _edit_in_uspacy(delivery: Delivery) -> None:
             pass
         client.update_message(**content)
     _delete_parts(client, message, range(len(parts), message.uspacy_parts))
-    Message.objects.filter(pk=message.pk).update(uspacy_parts=len(parts))
+    _count_parts(message, len(parts))
 
 
 def _delete_in_uspacy(delivery: Delivery) -> None:
     client = get_client(delivery.chat.line.portal)
     _delete_parts(client, delivery.message, range(delivery.message.uspacy_parts))
+
+
+def _count_parts(message: Message, count: int) -> None:
+    """Remember of how many messages Uspacy has one of ours; mostly it is one, as it says already."""
+    if message.uspacy_parts != count:
+        Message.objects.filter(pk=message.pk).update(uspacy_parts=count)
 
 
 def _delete_parts(client: UspacyClient, message: Message, numbers: Iterable[int]) -> None:
