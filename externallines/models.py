@@ -54,6 +54,10 @@ class ExternalLine(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        permissions = [
+            ("reconnect_externalline", "Can reconnect a line"),
+            ("disconnect_externalline", "Can disconnect a line"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["portal", "external_id"], name="line_unique_external_id"),
             models.UniqueConstraint(

@@ -91,9 +91,20 @@ class Message(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     thanks = models.JSONField(null=True, blank=True)  # what the messenger wants to hear once Uspacy has it
     created_at = models.DateTimeField(default=timezone.now)
+    # The webhook event that told of it, which is pruned sooner: nothing holds the two together.
+    event = models.ForeignKey(
+        "WebhookEvent",
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
 
     class Meta:
         ordering = ("-id",)
+        permissions = [("read_message", "Can read what customers and operators wrote")]
         constraints = [
             models.UniqueConstraint(fields=["uspacy_id", "chat"], name="message_unique_uspacy_id"),
             models.UniqueConstraint(
@@ -210,7 +221,10 @@ class Delivery(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name_plural = "deliveries"
-        permissions = [("requeue_delivery", "Can send a failed delivery again")]
+        permissions = [
+            ("requeue_delivery", "Can send a failed delivery again"),
+            ("give_up_delivery", "Can give up a delivery that waits"),
+        ]
         indexes = [
             models.Index(fields=["chat", "destination", "id"], condition=Q(status="open"), name="delivery_lane"),
             models.Index(fields=["available_at"], condition=Q(status="open"), name="delivery_due"),

@@ -47,6 +47,10 @@ class Portal(models.Model):
 
     class Meta:
         ordering = ("domain",)
+        permissions = [
+            ("check_portal", "Can call a portal to check the connection"),
+            ("renew_portal", "Can renew a portal's tokens"),
+        ]
         indexes = [models.Index(fields=["status", "expires_at"], name="portal_status_expires")]
 
     def __str__(self) -> str:

@@ -1,7 +1,6 @@
 """What support staff see of portals: everything but the tokens, and nothing to change."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -10,7 +9,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from config.admin import EstimatingPaginator
 from portals.models import Portal, PortalEvent
 
 pytestmark = pytest.mark.django_db
@@ -87,7 +85,7 @@ def test_tokens_cannot_be_guessed_by_filtering(support: Client, portal: Portal, 
         assert refused or "acme.uspacy.ua" not in response.content.decode()
 
 
-def test_a_portal_is_found_by_a_part_of_its_domain(support: Client, portal: Portal) -> None:
+def test_a_portal_is_found_by_the_beginning_of_its_domain(support: Client, portal: Portal) -> None:
     Portal.objects.create(domain="other.uspacy.com")
     text = support.get(LIST, {"q": "other"}).content.decode()
     assert "other.uspacy.com" in text
@@ -110,7 +108,7 @@ def test_nothing_can_be_added_changed_or_deleted(page: str) -> None:
     client.post(LIST, selected)
     assert (list(Portal.objects.values()), list(PortalEvent.objects.values())) == before
     text = client.get(page).content.decode()
-    assert 'type="submit"' not in text.split('id="content"')[1]
+    assert 'name="_save"' not in text
     assert 'name="token' not in text
 
 
@@ -156,40 +154,3 @@ def test_the_page_needs_as_many_queries_for_a_long_history_as_for_a_short_one(
         counts.append(len(queries))
         PortalEvent.objects.bulk_create(PortalEvent(portal=portal, kind="renewed") for _event in range(20))
     assert counts[0] == counts[1] <= 8
-
-
-# The paginator of every list
-
-
-def analyze() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE portals_portalevent")
-
-
-def paginator(**filters: Any) -> EstimatingPaginator:
-    return EstimatingPaginator(PortalEvent.objects.filter(**filters), 50)
-
-
-def test_few_rows_are_counted_exactly(portal: Portal) -> None:
-    analyze()
-    PortalEvent.objects.bulk_create(PortalEvent(portal=portal, kind="renewed") for _event in range(41))
-    assert paginator().count == 42
-
-
-def test_many_rows_are_estimated_without_counting_them(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EstimatingPaginator, "EXACT_UP_TO", 20)
-    PortalEvent.objects.bulk_create(PortalEvent(portal=portal, kind="renewed") for _event in range(49))
-    analyze()
-    PortalEvent.objects.bulk_create(PortalEvent(portal=portal, kind="installed") for _event in range(30))
-    assert paginator().count == 50  # of 80
-    assert paginator(kind="installed").count == 20  # a filtered list ends there
-
-
-def test_a_table_never_analyzed_has_at_least_what_was_counted(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(EstimatingPaginator, "EXACT_UP_TO", 20)
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE pg_class SET reltuples = -1 WHERE relname = 'portals_portalevent'")
-    PortalEvent.objects.bulk_create(PortalEvent(portal=portal, kind="renewed") for _event in range(49))
-    assert paginator().count == 20

@@ -1,12 +1,16 @@
 """What support staff see of portals."""
 
-from django.contrib import admin
+from typing import Any
 
-from config.admin import ReadOnlyAdmin
-from portals.models import Portal, PortalEvent
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+
+from console.base import ConsoleAdmin
+from portals.models import PortalEvent
 
 
-class PortalEventInline(admin.TabularInline):
+class PortalEventInline(TabularInline):
     model = PortalEvent
     fields = readonly_fields = ("created_at", "kind", "text")
     can_delete = False
@@ -14,11 +18,11 @@ class PortalEventInline(admin.TabularInline):
     verbose_name_plural = "history"
 
 
-@admin.register(Portal)
-class PortalAdmin(ReadOnlyAdmin):
+class PortalAdmin(ConsoleAdmin):
+    keyset = ("domain",)
+    finds = _("the beginning of a domain")
     list_display = ("domain", "status", "expires_at", "refreshed_at", "installed_at", "last_error")
     list_filter = ("status",)
-    search_fields = ("domain",)
     fields = (
         "domain",
         "status",
@@ -30,3 +34,6 @@ class PortalAdmin(ReadOnlyAdmin):
         "last_error",
     )
     inlines = (PortalEventInline,)
+
+    def find(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+        return queryset.filter(domain__startswith=text.lower())

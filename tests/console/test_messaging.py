@@ -1,99 +1,19 @@
 """What support staff see of messages, and what they can do about them."""
 
 import json
-import re
 import uuid
 
 import pytest
-from django.contrib.auth.models import Permission, User
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
+from django.contrib.auth.models import User
 from django.urls import reverse
 
-from externallines.models import ExternalLine
 from messaging.models import Attachment, Chat, Delivery, Message, SnsTopic, WebhookEvent
-from portals.models import Portal
+from tests.console.desk import act, failed_message, list_url, page_url, queries
 
 pytestmark = pytest.mark.django_db
 
 MODELS = [Chat, Message, Delivery, WebhookEvent, SnsTopic]
 NAMES = [model._meta.model_name for model in MODELS]
-SUBSCRIBE_URL = "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&Token=s3cret"
-
-
-@pytest.fixture
-def line():
-    portal = Portal.objects.create(domain="acme.uspacy.ua", token="eyJ-the-portals-token")
-    return ExternalLine.objects.create(
-        portal=portal,
-        channel="webhook",
-        name="Shop",
-        external_id="shop",
-        uspacy_id="65a0",
-        credentials={"url": "https://x", "secret": "whsec_shops"},
-    )
-
-
-@pytest.fixture
-def fill(line):
-    """Write so many rows of everything that staff can look at."""
-
-    def fill(count=1):
-        for number in range(count):
-            chat = Chat.objects.create(
-                line=line, external_id=f"{uuid.uuid4()}", contact_id="ann", uspacy_id=uuid.uuid4(), name="Ann"
-            )
-            message = failed_message(chat, parent=Message.objects.first(), external_id=f"m{number}")
-            Attachment.objects.create(message=message, name="a.pdf", source={"url": "https://x/a.pdf"})
-            WebhookEvent.objects.create(source="uspacy", key=f"{uuid.uuid4()}", payload="{}", outcome="failed")
-            SnsTopic.objects.create(arn=f"arn:aws:sns:{uuid.uuid4()}", subscribe_url=SUBSCRIBE_URL)
-
-    return fill
-
-
-def failed_message(chat, **fields):
-    message = Message.objects.create(
-        chat=chat,
-        uspacy_id=uuid.uuid4(),
-        direction="out",
-        status="failed",
-        error="The window is closed.",
-        **fields,
-    )
-    Delivery.objects.create(
-        message=message, chat=chat, destination="customer", status="failed", error="The window is closed."
-    )
-    return message
-
-
-@pytest.fixture
-def staff(client):
-    """Sign in somebody with these permissions, and may look at everything."""
-
-    def staff(*permissions):
-        user = User.objects.create_user(f"{uuid.uuid4()}", is_staff=True)
-        codenames = [*permissions, *(f"view_{name}" for name in (*NAMES, "attachment"))]
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        client.force_login(user)
-        return client
-
-    return staff
-
-
-def list_url(name):
-    return reverse(f"admin:messaging_{name}_changelist")
-
-
-def page_url(row):
-    return reverse(f"admin:messaging_{row._meta.model_name}_change", args=[row.pk])
-
-
-def act(client, name, action, *rows):
-    """Choose an action for rows of a list; the page that follows, as text."""
-    chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
-    answer = client.post(list_url(name), chosen, follow=True)
-    assert answer.status_code == 200
-    return answer.content.decode()
 
 
 # Lists and pages
@@ -193,13 +113,6 @@ def test_rows_are_found_by_their_ids(staff, fill, name):
 # How much it costs
 
 
-def queries(client, url):
-    client.get(url)  # what Django looks up once in a process is not to count
-    with CaptureQueriesContext(connection) as captured:
-        assert client.get(url).status_code == 200
-    return [query["sql"] for query in captured]
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_list_costs_the_same_whatever_is_in_it(staff, fill, name):
     client = staff()
@@ -221,14 +134,12 @@ def test_a_messages_page_costs_the_same_whatever_became_of_it(staff, fill):
     assert len(queries(client, page_url(message))) == few
 
 
-@pytest.mark.parametrize("parameters", [{}, {"q": "x"}, {"p": "2"}])
+@pytest.mark.parametrize("parameters", [{}, {"q": "x"}])
 @pytest.mark.parametrize("name", NAMES)
 def test_no_list_counts_a_whole_table(staff, fill, name, parameters):
     fill(60)
     url = f"{list_url(name)}?{'&'.join(f'{key}={value}' for key, value in parameters.items())}"
-    counts = [sql for sql in queries(staff(), url) if "COUNT(" in sql and f"messaging_{name}" in sql]
-    assert counts
-    assert [sql for sql in counts if not re.search(r"LIMIT \d+\) subquery$", sql)] == []
+    assert [sql for sql in queries(staff(), url) if "COUNT(" in sql or "OFFSET" in sql] == []
 
 
 # Send again
@@ -295,7 +206,7 @@ def test_failed_events_are_processed_again_in_their_order(staff, fill):
     chat = Chat.objects.get()
     events = [operator_event(chat, text) for text in ("one", "two")]
     page = act(staff("reprocess_webhookevent"), "webhookevent", "process_again", *reversed(events))
-    assert page.count(": accepted") == 2
+    assert page.count(": Accepted") == 2
     assert [row.message.text for row in Delivery.objects.open().order_by("id")] == ["one", "two"]
     assert set(WebhookEvent.objects.filter(pk__in=[event.pk for event in events]).values_list("outcome")) == {
         ("accepted",)
@@ -305,7 +216,7 @@ def test_failed_events_are_processed_again_in_their_order(staff, fill):
 def test_an_event_that_fails_again_says_so_and_keeps_its_traceback(staff):
     event = WebhookEvent.objects.create(source="uspacy", key="1", payload="not JSON", outcome="failed")
     page = act(staff("reprocess_webhookevent"), "webhookevent", "process_again", event)
-    assert "Uspacy 1: failed" in page
+    assert "uspacy 1: Failed" in page
     event.refresh_from_db()
     assert "InvalidPayload" in event.error
 
@@ -320,7 +231,7 @@ def test_an_event_of_a_line_that_is_gone_fails_again(staff, source):
 def test_an_event_of_no_concern_tells_why(staff):
     event = WebhookEvent.objects.create(source="uspacy", key="1", payload='{"type": "deal"}', outcome="failed")
     page = act(staff("reprocess_webhookevent"), "webhookevent", "process_again", event)
-    assert "Uspacy 1: ignored not a message" in page
+    assert "uspacy 1: Ignored not a message" in page
 
 
 def test_without_permission_nothing_is_processed_again(staff, fill):

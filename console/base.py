@@ -1,0 +1,145 @@
+"""What all pages of the console share: read-only, keyset pages, actions that need a right and are logged."""
+
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
+
+from console import keyset
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as StrPromise
+
+AFTER, BEFORE = "after", "before"
+
+
+def as_uuid(text: str) -> uuid.UUID | None:
+    """Return the id that somebody searches for, None (which no row has) if it is none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+class KeysetChangeList(ChangeList):
+    """A list that is paged by cursors. It counts nothing: of a whole table it tells PostgreSQL's estimate."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        asked = request.GET.copy()
+        self.after, self.before = (asked.pop(name, [""])[-1] for name in (AFTER, BEFORE))
+        request.GET = asked  # type: ignore[assignment]  # what is left are filters: links to others begin anew
+        super().__init__(request, *args, **kwargs)
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+        return list(self.model_admin.keyset)
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            page = keyset.page(
+                self.queryset,
+                self.model_admin.keyset,
+                size=self.list_per_page,
+                after=self.after,
+                before=self.before,
+            )
+        except keyset.InvalidCursor as exc:
+            raise IncorrectLookupParameters from exc
+        self.result_list = page.rows
+        self.result_count = len(page.rows)
+        self.full_result_count = None
+        self.show_full_result_count = self.show_admin_actions = True
+        self.can_show_all = self.multi_page = False
+        self.paginator = Paginator(page.rows, self.list_per_page)
+        self.previous_url = self.get_query_string({BEFORE: page.previous}) if page.previous else ""
+        self.next_url = self.get_query_string({AFTER: page.next}) if page.next else ""
+        self.first_url = self.get_query_string() if self.after or self.before else ""
+        self.estimate = 0 if self.queryset.query.where else keyset.estimate(self.model)
+
+
+class ConsoleAdmin(ModelAdmin):
+    """A list and its pages to look at; what can be done are actions, each with its permission."""
+
+    keyset: Sequence[str] = ("-id",)  # the order of the list; an index has it
+    finds: "str | StrPromise" = ""  # what the search looks for, as a sentence; `find` does it
+    page_actions: Sequence[str] = ()  # the actions that are buttons on the page of one row
+
+    change_list_template = "console/change_list.html"
+    change_form_template = "console/change_form.html"
+    actions_selection_counter = True
+    list_disable_select_all = True
+    list_fullwidth = True
+    list_per_page = 50
+    sortable_by = ()
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # they count the whole table
+
+    def find(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+        """Keep what a text names, by look-ups that have an index."""
+        raise NotImplementedError
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        return ("pk",) if self.finds else ()  # only whether there are any matters
+
+    @property
+    def search_help_text(self) -> "str | StrPromise":
+        return self.finds
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip().replace("\x00", "")
+        return (self.find(queryset, text) if text else queryset), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def may(self, request: HttpRequest, codename: str) -> bool:
+        """Whether the user has a permission of this model's app."""
+        return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+
+    def record(self, request: HttpRequest, row: Model, what: str) -> None:
+        """Write what the user did to a row into Django's log."""
+        self.log_change(request, row, what)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show one row, with its actions as buttons, which post to the list as if the row was chosen there."""
+        offered = self.get_actions(request)
+        buttons = [(name, offered[name][2]) for name in self.page_actions if name in offered]
+        context = {"page_actions": buttons, **(extra_context or {})}
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
+        """Run an action on the chosen rows, and go back to the page that it was started from."""
+        chosen = [pk for pk in request.POST.getlist(ACTION_CHECKBOX_NAME) if pk.isdecimal()]
+        response: HttpResponse = super().response_action(request, queryset.filter(pk__in=chosen))
+        back = request.POST.get("back", "")
+        if isinstance(response, HttpResponseRedirect) and url_has_allowed_host_and_scheme(
+            back, allowed_hosts=None
+        ):
+            return HttpResponseRedirect(back)
+        return response
+
+    def tell(self, request: HttpRequest, text: str, *, ok: bool = True) -> None:
+        self.message_user(request, text, messages.SUCCESS if ok else messages.WARNING)

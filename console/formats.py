@@ -1,0 +1,39 @@
+"""How values are shown: times as "3 minutes ago", rows as links."""
+
+from datetime import datetime
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+
+MISSING = "—"
+
+
+def moment(value: datetime | None) -> str:
+    """Show a time by its distance from now; the exact one, in the viewer's zone, is its tooltip (console.js)."""
+    if value is None:
+        return MISSING
+    now = timezone.now()
+    if abs((now - value).total_seconds()) < 60:
+        text = _("just now") if value <= now else _("in a moment")
+    elif value < now:
+        text = _("%(time)s ago") % {"time": timesince(value, now, depth=1)}
+    else:
+        text = _("in %(time)s") % {"time": timesince(now, value, depth=1)}
+    return format_html(
+        '<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>', value.isoformat(), value, text
+    )
+
+
+def page_url(row: Model) -> str:
+    """Return the address of a row's page in the console."""
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+def link(row: Model | None, text: str = "") -> SafeString | str:
+    """Show a row as a link to its page."""
+    return format_html('<a href="{}">{}</a>', page_url(row), text or str(row)) if row else MISSING
