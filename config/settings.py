@@ -214,6 +214,7 @@ CONTENT_SECURITY_POLICY = {
 
 # Signing in to the console
 
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_VERBOSE = False
 AXES_FAILURE_LIMIT = 5

@@ -12,6 +12,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
@@ -55,8 +56,7 @@ class KeysetChangeList(ChangeList):
         except keyset.InvalidCursor as exc:
             raise IncorrectLookupParameters from exc
         self.result_list = page.rows
-        self.result_count = len(page.rows)
-        self.full_result_count = None
+        self.result_count = self.full_result_count = len(page.rows)
         self.show_full_result_count = self.show_admin_actions = True
         self.can_show_all = self.multi_page = False
         self.paginator = Paginator(page.rows, self.list_per_page)
@@ -92,7 +92,7 @@ class ConsoleAdmin(ModelAdmin):
 
     @property
     def search_help_text(self) -> "str | StrPromise":
-        return self.finds
+        return capfirst(self.finds)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -28,6 +28,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": _("External lines"),
     "SITE_SUBHEADER": _("Support console"),
     "SITE_SYMBOL": "forum",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("console/favicon.svg")},
+    ],
     "SITE_URL": None,  # there is no other site to view
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
