@@ -60,6 +60,8 @@ def drain(chat_id: int) -> float | None:
         if not any(attempted):
             waits = [head.due_in.total_seconds() for head in heads if head.due_in > timedelta(0)]
             return min(waits, default=None)
+        if any(head.is_last for head in heads):
+            return None  # what has come since is announced, and what is lost of that is the sweep's
     return 0.0
 
 
@@ -200,6 +202,7 @@ def _settle_taken(delivery: Delivery, receipt: Receipt) -> bool:
     if not statements.settle_sent(delivery):
         return False
     receipts.record_receipt(delivery.message, receipt)
+    delivery.is_last = False  # its status follows
     return True
 
 

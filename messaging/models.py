@@ -217,6 +217,7 @@ class Delivery(models.Model):
 
     due_in: timedelta  # where a query adds it
     has_files = True  # its message; where a query knows better
+    is_last = False  # nothing else of its chat is open; known when it was settled
 
     class Meta:
         ordering = ("-id",)

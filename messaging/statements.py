@@ -100,7 +100,11 @@ CLAIM = """
 SETTLE_SENT = """
     UPDATE messaging_delivery SET status = 'sent', error = '', settled_at = statement_timestamp()
     WHERE id = %s AND attempts = %s AND status = 'open'
-    RETURNING message_id
+    RETURNING message_id, NOT EXISTS (
+        SELECT FROM messaging_delivery other
+        WHERE other.chat_id = messaging_delivery.chat_id AND other.status = 'open'
+            AND other.id <> messaging_delivery.id
+    ) AS is_last
 """
 
 SETTLE_BROUGHT = f"""
@@ -108,7 +112,7 @@ SETTLE_BROUGHT = f"""
         UPDATE messaging_message SET status = 'sent', error = ''
         WHERE id IN (SELECT message_id FROM settled) AND status = 'queued'
     )
-    SELECT message_id FROM settled
+    SELECT message_id, is_last FROM settled
 """
 
 # The messenger's id, or ours if another message of the chat has it.
@@ -244,13 +248,19 @@ def claim(delivery: Delivery, lease: timedelta) -> bool:
 
 
 def settle_sent(delivery: Delivery) -> bool:
-    """Mark a delivery as sent; False if our claim of it was lost."""
-    return bool(fetch(SETTLE_SENT, [delivery.pk, delivery.attempts]))
+    """Mark a delivery as sent, with `is_last` if its chat has no more; False if our claim of it was lost."""
+    return _settle(SETTLE_SENT, delivery)
 
 
 def settle_brought(delivery: Delivery) -> bool:
-    """Mark a delivery to Uspacy as sent, and its message with it; False if our claim of it was lost."""
-    return bool(fetch(SETTLE_BROUGHT, [delivery.pk, delivery.attempts]))
+    """Do the same with a delivery to Uspacy, and mark its message, too."""
+    return _settle(SETTLE_BROUGHT, delivery)
+
+
+def _settle(sql: str, delivery: Delivery) -> bool:
+    for _message_id, delivery.is_last in fetch(sql, [delivery.pk, delivery.attempts]):
+        return True
+    return False
 
 
 def name_message(message: Message, external_id: str) -> None:

@@ -252,18 +252,22 @@ def _prepare(
     remote: str | None,
 ) -> tuple[requests.PreparedRequest, str]:
     """Return the request in its final form, and the name of its gate."""
-    check_url(url)  # as it was given; below, as it will be sent
+    checked = guard.check_url(url, private=allow_private_networks)
     own = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
-    request = requests.Request(method, url, own | dict(headers or {}), params=params, data=data, json=json)
-    try:
-        prepared = request.prepare()
+    prepared = requests.PreparedRequest()
+    try:  # what `prepare` does, less cookies, credentials and hooks, which there are none of
+        prepared.prepare_method(method)
+        prepared.prepare_url(url, params)
+        prepared.prepare_headers(own | dict(headers or {}))
+        prepared.prepare_body(data, None, json)
         for value in prepared.headers.values():
             value.encode("latin-1")
     except (requests.RequestException, UnicodeError):
         # `from None`, here and below: the original error quotes the URL or the header.
         raise Refused("The request holds an address or a header that HTTP does not allow.") from None
-    host, port = guard.check_url(str(prepared.url), private=allow_private_networks)
-    return prepared, remote or f"{host}:{port}"
+    if prepared.url != url:  # as it will be sent, it may be another than was given
+        checked = guard.check_url(str(prepared.url), private=allow_private_networks)
+    return prepared, remote or ":".join(map(str, checked))
 
 
 @contextmanager

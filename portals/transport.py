@@ -8,6 +8,7 @@ import weakref
 from contextlib import suppress
 from typing import Any
 
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
@@ -123,11 +124,15 @@ tls_context = _tls_context()  # reading the authorities takes long, so it is don
 
 
 class Adapter(HTTPAdapter):
-    """requests' adapter with our connections and TLS context."""
+    """requests' adapter with our connections and TLS context, and without what nobody asks it for."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=tls_context, blocksize=BLOCK)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool of a host: there are no proxies, and one TLS context for all."""
+        return self.poolmanager.connection_from_url(str(request.url))
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
         """Leave it to the TLS context, which verifies; requests would read the authorities each time."""
