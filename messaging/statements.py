@@ -258,9 +258,10 @@ def settle_brought(delivery: Delivery) -> bool:
 
 
 def _settle(sql: str, delivery: Delivery) -> bool:
-    for _message_id, delivery.is_last in fetch(sql, [delivery.pk, delivery.attempts]):
-        return True
-    return False
+    rows = fetch(sql, [delivery.pk, delivery.attempts])
+    if rows:
+        _message_id, delivery.is_last = rows[0]
+    return bool(rows)
 
 
 def name_message(message: Message, external_id: str) -> None:

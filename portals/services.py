@@ -1,14 +1,13 @@
 """What happens to a portal: it installs, its tokens are renewed, it uninstalls."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from portals import uspacy
+from portals import statements, uspacy
 from portals.http import Refused, RemoteError, Unauthorized
 from portals.models import Portal, PortalEvent
 from portals.signals import portal_installed, portal_uninstalled
@@ -17,7 +16,6 @@ log = structlog.get_logger(__name__)
 
 RENEW_BEFORE_USE = timedelta(minutes=5)
 REFRESH_TOKEN_LIFE = timedelta(days=30)  # uspacy-api.md 3
-RENEWAL_LOCKS = 7573  # our advisory locks in PostgreSQL: this number and a portal's id
 
 
 class RenewalInProgress(RemoteError):
@@ -96,36 +94,31 @@ def get_client(portal: Portal) -> uspacy.UspacyClient:
 def refresh_tokens(portal_id: int, *, stale_token: str | None = None) -> Portal:
     """Renew a portal's token pair and return the portal; a no-op if `stale_token` is no longer the current one.
 
-    A refresh token works once, and two renewals at a time would lock us out: whoever comes second is told so at
-    once and does not wait. Nothing else waits for a renewal, and a new installation wins over it.
-
     Raises RenewalInProgress, NeedsReinstall, or another RemoteError if Uspacy cannot be reached.
     """
-
-    def is_stale(portal: Portal) -> bool:
-        return portal.is_active and stale_token in (None, portal.token)
-
     portal = Portal.objects.get(pk=portal_id)
-    if is_stale(portal):
-        with transaction.atomic():
-            if not _claim_renewal(portal_id):
-                raise RenewalInProgress("The portal's tokens are being renewed.", retry_after=1)
-            portal.refresh_from_db()  # another renewal may just have ended
-            if is_stale(portal):
-                _renew(portal)
+    if portal.is_active and stale_token in (None, portal.token):
+        portal = renew(portal)
     if not portal.is_active:
         raise NeedsReinstall(portal.last_error or "The app has to be installed again on this portal.")
     return portal
 
 
-def _claim_renewal(portal_id: int) -> bool:
-    """Become the only one to renew a portal's tokens until the transaction ends; False if another is at it.
+@transaction.atomic
+def renew(portal: Portal) -> Portal:
+    """Renew the token pair that a portal was read with, and return the portal as it is then.
 
-    The lock is not the portal's row: an installation writes it, and must not wait until Uspacy has answered.
+    A refresh token works once, and two renewals at a time would lock us out: whoever comes second is told so at
+    once and does not wait. Nothing else waits for a renewal, and a new installation wins over it.
+
+    Raises RenewalInProgress, or another RemoteError if Uspacy cannot be reached.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [RENEWAL_LOCKS, portal_id])
-        return bool(cursor.fetchone()[0])
+    if not statements.claim_renewal(portal):
+        raise RenewalInProgress("The portal's tokens are being renewed.", retry_after=1)
+    current = statements.read_portal(portal.pk)  # another renewal may have ended since
+    if current.is_active and current.token == portal.token:
+        _renew(current)
+    return current
 
 
 def _renew(portal: Portal) -> None:
@@ -144,34 +137,19 @@ def _renew(portal: Portal) -> None:
             _mark_needs_reinstall(portal, f"{refusal} {second_refusal}")
             return
     now = timezone.now()
-    life = min(pair.expires_in, REFRESH_TOKEN_LIFE.total_seconds())
-    _record(
-        portal,
-        kind,
-        token=pair.token,
-        refresh_token=pair.refresh_token,
-        expires_at=now + timedelta(seconds=life),
-        refresh_expires_at=now + REFRESH_TOKEN_LIFE,
-        refreshed_at=now,
-        last_error="",
-    )
+    portal.token, portal.refresh_token = pair.token, pair.refresh_token
+    portal.expires_at = now + timedelta(seconds=min(pair.expires_in, REFRESH_TOKEN_LIFE.total_seconds()))
+    portal.refresh_expires_at = now + REFRESH_TOKEN_LIFE
+    portal.refreshed_at, portal.last_error = now, ""
+    if not statements.store_pair(portal, kind):
+        portal.refresh_from_db()
 
 
 def _mark_needs_reinstall(portal: Portal, reason: str) -> None:
-    error = f"Uspacy refused to renew the tokens; install the app again. {reason}"
-    needs_reinstall = Portal.Status.NEEDS_REINSTALL
-    if _record(portal, PortalEvent.Kind.REFUSED, reason, status=needs_reinstall, last_error=error):
-        log.error("portal_needs_reinstall", portal=portal.domain, reason=reason)
-
-
-def _record(portal: Portal, kind: PortalEvent.Kind, text: str = "", **result: Any) -> bool:
-    """Store what a renewal came to, unless the portal was installed again or uninstalled meanwhile."""
+    """Mark a portal, unless it was installed again or uninstalled meanwhile."""
     unchanged = Portal.objects.active().filter(pk=portal.pk, installed_at=portal.installed_at)
-    recorded = unchanged.update(**result) == 1
-    if not recorded:
-        portal.refresh_from_db()
-        return False
-    PortalEvent.objects.create(portal=portal, kind=kind, text=text)
-    for name, value in result.items():
-        setattr(portal, name, value)
-    return True
+    error = f"Uspacy refused to renew the tokens; install the app again. {reason}"
+    if unchanged.update(status=Portal.Status.NEEDS_REINSTALL, last_error=error):
+        PortalEvent.objects.create(portal=portal, kind=PortalEvent.Kind.REFUSED, text=reason)
+        log.error("portal_needs_reinstall", portal=portal.domain, reason=reason)
+    portal.refresh_from_db()

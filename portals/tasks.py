@@ -1,10 +1,13 @@
-"""Wake-ups around tokens: beat fans out, one small task a portal."""
+"""Wake-ups around tokens: beat fans out, a few portals in each small task."""
 
-import random
+import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.utils import timezone
 
 from portals import services
@@ -13,9 +16,12 @@ from portals.models import Portal, PortalEvent, PortalQuerySet
 
 log = structlog.get_logger(__name__)
 
-RENEWALS_PER_SECOND = 20  # the fan-out is spread so that many portals do not arrive at Uspacy at once
+RENEWALS_PER_SECOND = 20
+PORTALS_PER_TASK = 16  # one after the other; Celery's own work for a task is more than a renewal's
 EVENT_DAYS = 180
 PRUNE_BATCH = 5_000
+
+_ending = threading.Event()
 
 
 @shared_task
@@ -31,26 +37,37 @@ def renew_expiring_tokens() -> None:
 
 
 def _fan_out(portals: PortalQuerySet) -> None:
-    ids = list(portals.values_list("pk", flat=True))
-    spread = len(ids) / RENEWALS_PER_SECOND
+    announce(list(portals.values_list("pk", flat=True)), per_second=RENEWALS_PER_SECOND)
+
+
+def announce(portal_ids: Sequence[int], *, per_second: float) -> None:
+    """Leave portals to the workers, some in a task, spread so that not all arrive at Uspacy at once."""
     with renew_tokens.app.producer_pool.acquire(block=True) as producer:
-        for portal_id in ids:
-            renew_tokens.apply_async((portal_id,), countdown=random.uniform(0, spread), producer=producer)  # noqa: S311
+        for start in range(0, len(portal_ids), PORTALS_PER_TASK):
+            some = portal_ids[start : start + PORTALS_PER_TASK]
+            renew_tokens.apply_async(tuple(some), countdown=start / per_second, producer=producer)
 
 
 @shared_task
-def renew_tokens(portal_id: int) -> None:
-    """Renew one portal's tokens, unless that was done since it was announced: two beats announce it twice.
+def renew_tokens(*portal_ids: int) -> None:
+    """Renew some portals' tokens, but for those renewed since they were announced: two beats announce them twice.
 
     A failure is logged; the next run, or the next use, tries again.
     """
-    portals = Portal.objects.active().filter(pk=portal_id)
-    due = portals.renewed_before(_half_a_day_ago()) | portals.expiring_before(_soon())
-    for portal in due:
+    portals = Portal.objects.active().filter(pk__in=portal_ids)
+    for portal in portals.renewed_before(_half_a_day_ago()) | portals.expiring_before(_soon()):
+        if _ending.is_set():
+            return  # what is left is renewed before it expires
         try:
-            services.refresh_tokens(portal.pk, stale_token=portal.token)
+            services.renew(portal)
         except RemoteError as exc:
-            log.warning("token_renewal_failed", portal_id=portal_id, reason=str(exc))
+            log.warning("token_renewal_failed", portal_id=portal.pk, reason=str(exc))
+
+
+@worker_shutting_down.connect
+def stop_renewing(**kwargs: Any) -> None:
+    """A worker that is asked to end finishes the renewals under way, and begins no other."""
+    _ending.set()
 
 
 def _half_a_day_ago() -> datetime:

@@ -1,12 +1,13 @@
 """How many portals a second one worker process renews the tokens of, beside what its threads allow."""
 
+import math
 import time
 from datetime import timedelta
 
 from django.utils import timezone
 
 from portals.models import Portal
-from portals.tasks import renew_tokens
+from portals.tasks import announce
 from tests.benchmarks import report
 from tests.benchmarks.report import Table, progress
 from tests.benchmarks.sink import Sink
@@ -34,7 +35,7 @@ def measure(sink: Sink, threads: int, portals: int) -> Table:
 
 
 def _renew(sink: Sink, count: int) -> float:
-    """Have the tokens of so many portals renewed, each portal by a task of its own; return how many a second."""
+    """Have the tokens of so many portals renewed; return how many a second."""
     progress(f"renewals: {count:,} portals")
     soon = timezone.now() + timedelta(hours=1)
     portals = Portal.objects.bulk_create(
@@ -49,9 +50,7 @@ def _renew(sink: Sink, count: int) -> float:
     )
     sink.taken()
     started = time.monotonic()
-    with renew_tokens.app.producer_pool.acquire(block=True) as producer:
-        for portal in portals:
-            renew_tokens.apply_async((portal.pk,), producer=producer)
+    announce([portal.pk for portal in portals], per_second=math.inf)
     arrivals = sink.wait(count, TIMEOUT, lambda arrival: arrival.path.endswith("/refresh_token"))
     until = time.monotonic() + TIMEOUT
     renewing = Portal.objects.filter(domain__startswith="renew", expires_at=soon)

@@ -91,8 +91,8 @@ def test_an_operators_message_is_delivered(client: Client, world: World, place: 
 
 
 def test_tokens_are_renewed(portal: Portal) -> None:
-    with statements(5 + BEGIN_AND_COMMIT):  # portal; lock; portal; tokens; history
-        portal_services.refresh_tokens(portal.pk, stale_token=portal.token)
+    with statements(3 + BEGIN_AND_COMMIT):  # lock; portal; tokens and history
+        portal_services.renew(portal)
 
 
 def test_a_long_lane_costs_no_more_than_a_short_one(place: Conversation) -> None:
