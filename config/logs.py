@@ -41,8 +41,8 @@ def mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventD
 
 
 def drop_noise(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """A request is one line, the one at its end; a task that ends well has said what it did."""
-    if event.get("event") in ("request_started", "task_started", "task_enqueued", "task_succeeded"):
+    """A task that ends well has said what it did."""
+    if event.get("event") in ("task_started", "task_enqueued", "task_succeeded"):
         raise structlog.DropEvent
     return event
 
@@ -76,7 +76,7 @@ def config(level: str) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
-            # One line per request or task is enough: django_structlog writes it.
+            # One line per request or task is enough: our middleware and django_structlog write them.
             "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
             "celery.app.trace": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},

@@ -1,9 +1,16 @@
 """What every request passes before Django's own middleware."""
 
+import logging
+import uuid
 from collections.abc import Callable
 
+import structlog
 from django.http import HttpRequest, HttpResponse
 from django.urls import is_valid_path
+from django.utils.functional import SimpleLazyObject
+from structlog.contextvars import bound_contextvars
+
+log = structlog.get_logger(__name__)
 
 
 class ContentLengthMiddleware:
@@ -35,3 +42,40 @@ class OptionalSlashMiddleware:
             if is_valid_path(other):
                 request.path_info = other
         return self.get_response(request)
+
+
+class RequestLogMiddleware:
+    """Write a line for each request; all that is logged during it has its `request_id` and `ip`."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with bound_contextvars(request_id=str(uuid.uuid4()), ip=_address(request)):
+            response = self.get_response(request)
+            log.log(
+                _level(response.status_code),
+                "request_finished",
+                request=f"{request.method} {request.get_full_path()}",
+                code=response.status_code,
+                user_id=_user_id(request),
+            )
+        return response
+
+
+def _address(request: HttpRequest) -> str:
+    """Return the caller's address, as the load balancer tells it."""
+    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR") or request.META.get("REMOTE_ADDR", "")
+    return forwarded.partition(",")[0].strip()
+
+
+def _level(status: int) -> int:
+    return logging.ERROR if status >= 500 else logging.WARNING if status >= 400 else logging.INFO
+
+
+def _user_id(request: HttpRequest) -> int | None:
+    """Return the key of the staff account or portal that the view asked for: to ask now would be a query."""
+    user = getattr(request, "user", None)
+    if isinstance(user, SimpleLazyObject) and not request.session.accessed:
+        return None
+    return getattr(user, "pk", None)

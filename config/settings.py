@@ -140,7 +140,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentLengthMiddleware",
     "config.middleware.OptionalSlashMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "config.middleware.RequestLogMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # No CommonMiddleware: it would refuse health probes, which name us by address. Where a host name matters,
     # in links and in the admin's forms, Django checks it all the same.

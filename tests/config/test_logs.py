@@ -27,6 +27,7 @@ from portals.http import RemoteError
 from portals.models import Portal
 from portals.services import NeedsReinstall
 from tests.simulators import Partner, World
+from tests.simulators.uspacy.tokens import integration_jwt
 
 TOKEN = jwt.encode({"domain": "acme.uspacy.ua"}, "a-secret-of-the-tests-0123456789-abcdef", "HS256")
 WHSEC = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODk="
@@ -181,14 +182,34 @@ def test_what_is_below_the_level_is_not_written(lines: Lines) -> None:
 def test_a_request_is_one_line_with_its_id(client: Client, lines: Lines) -> None:
     for _request in range(2):
         client.get("/api/channels/?page=2")
-    first, second = (line for line in lines() if line["logger"].startswith("django_structlog"))
-    assert (first["event"], first["request"], first["code"]) == (
-        "request_finished",
-        "GET /api/channels/?page=2",
-        401,
-    )
+    first, second = (line for line in lines() if line["event"] == "request_finished")
+    assert (first["level"], first["request"], first["code"]) == ("warning", "GET /api/channels/?page=2", 401)
     assert uuid.UUID(first["request_id"]) != uuid.UUID(second["request_id"])
-    assert not [line for line in lines() if line["event"] == "request_started"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [({}, "127.0.0.1"), ({"X-Forwarded-For": "203.0.113.7, 10.0.0.2"}, "203.0.113.7")],
+    ids=["directly", "through a load balancer"],
+)
+def test_a_request_is_logged_with_its_callers_address(
+    client: Client, lines: Lines, headers: dict[str, str], address: str
+) -> None:
+    client.get("/health/live", headers=headers)
+    assert lines()[-1]["ip"] == address
+
+
+@pytest.mark.django_db
+def test_a_request_is_logged_with_who_made_it(
+    client: Client, admin_client: Client, settings: Any, lines: Lines
+) -> None:
+    portal = Portal.objects.create(domain="acme.uspacy.ua")
+    token = integration_jwt(portal.domain, settings.USPACY_CLIENT_SECRETS[0])
+    client.get("/api/lines/", headers={"Authorization": f"Bearer {token}"})
+    admin_client.get("/admin/")
+    admin_client.get("/health/live")  # asks for nobody
+    staff = int(admin_client.session["_auth_user_id"])
+    assert [line["user_id"] for line in lines()] == [portal.pk, staff, None]
 
 
 @pytest.mark.django_db
@@ -215,9 +236,10 @@ def test_a_fault_of_ours_is_logged_with_its_traceback_and_id(settings: Any, line
     body = {"token": token, "refresh_token": "refresh-secret-1", "expiry_date": 4_000_000_000}
     client = Client(raise_request_exception=False)
     assert client.post("/portals/install", body, "application/json").status_code == 500
-    [failed] = [line for line in lines() if line["event"] == "request_failed"]
+    failed, finished = lines()
     assert "Fernet key must be" in failed["exception"]
-    assert uuid.UUID(failed["request_id"])
+    assert (finished["event"], finished["level"], finished["code"]) == ("request_finished", "error", 500)
+    assert uuid.UUID(failed["request_id"]) == uuid.UUID(finished["request_id"])
     written = json.dumps(lines())
     assert token not in written
     assert "refresh-secret-1" not in written
