@@ -161,6 +161,16 @@ def test_many_chats_are_published_together(broker, quick):
     assert broker.client.info("stats")["total_connections_received"] < before + 10
 
 
+def test_what_comes_soon_after_a_publication_is_published_together(broker, quick, monkeypatch):
+    monkeypatch.setattr(announcer, "PAUSE", 0.5)
+    for chat_id, pause in [(1, 0.2), (2, 0.05), (3, 0)]:
+        quick(chat_id)
+        time.sleep(pause)
+    assert broker.announced() == [1]  # which waited for nothing
+    assert eventually(lambda: broker.announced() == [1, 2, 3])
+    assert broker.client.llen("messages") == 2
+
+
 def test_threads_may_announce_at_the_same_time(broker, quick):
     threads = [
         threading.Thread(target=lambda first=first: [quick(first + number % 50) for number in range(500)])
