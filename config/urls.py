@@ -10,9 +10,9 @@ from config import health, metrics
 admin.site.final_catch_all_view = False  # it would hide from the middleware which paths exist
 
 routes: list[URLPattern | URLResolver] = [
+    path("", include("messaging.urls")),  # the webhooks first: they are asked for most
     path("", include("portals.urls")),
     path("", include("externallines.urls")),
-    path("", include("messaging.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema")),
     path("admin/language/", include("django.conf.urls.i18n")),

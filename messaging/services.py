@@ -47,12 +47,6 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
     chat = chats.lock_of_customer(line, received)
     if received.outgoing and _is_ours(chat, received):
         return None
-    ids = [received.message_id, received.reply_to] if received.reply_to else [received.message_id]
-    messages = statements.messages_of_messenger(chat, ids)
-    if known := messages.get(received.message_id):
-        if known.is_outbound:
-            return None  # the messenger tells of our own message
-        return known if record_edit(known, received.text, towards=Delivery.Destination.USPACY) else None
     message = Message(
         chat=chat,
         external_id=received.message_id,
@@ -62,7 +56,7 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
         text=received.text,
         type=_uspacy_type(received.media),
         author_id=received.contact.id,
-        parent=messages.get(received.reply_to) or _part(chat, received.reply_to),
+        parent=parts.find(Message.objects.filter(chat=chat), received.reply_to) if received.reply_to else None,
         sent_at=received.sent_at or timezone.now(),
         thanks=received.thanks,
     )
@@ -70,7 +64,12 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
     wait = ECHO_WAIT if received.outgoing and parts.is_being_sent(chat.pk) else timedelta(0)
     wrote_at = None if received.outgoing else min(message.sent_at, message.created_at)
     towards = Delivery.Destination.USPACY
-    return message if _append(message, received.media, towards, wait=wait, customer_wrote_at=wrote_at) else None
+    if _append(message, received.media, towards, wait=wait, customer_wrote_at=wrote_at):
+        return message
+    known = statements.message_of_messenger(chat, received.message_id)
+    if known is None or known.is_outbound:
+        return None  # the messenger tells of our own message
+    return known if record_edit(known, received.text, towards=towards) else None
 
 
 @transaction.atomic(savepoint=False)
@@ -287,11 +286,6 @@ def _lock_message(message: Message) -> Message:
     """Return the newest state of a message, under its chat's lock."""
     lock(message.chat_id)
     return Message.objects.get(pk=message.pk)
-
-
-def _part(chat: Chat, external_id: str) -> Message | None:
-    """Return the message of which a messenger quotes one of several parts."""
-    return parts.find(Message.objects.filter(chat=chat), external_id) if external_id else None
 
 
 def _find(chat: Chat, **ids: object) -> Message | None:

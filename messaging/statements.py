@@ -40,9 +40,9 @@ LOCK_IDS = """
     FROM (SELECT DISTINCT id FROM unnest(%s::text[]) id ORDER BY id) ids
 """
 
-MESSAGES_OF_MESSENGER = f"""
+MESSAGE_OF_MESSENGER = f"""
     SELECT {MESSAGE} FROM messaging_message message
-    WHERE chat_id = %s AND external_id = ANY(%s) AND external_id <> ''
+    WHERE chat_id = %s AND external_id = %s AND external_id <> ''
 """
 
 MESSAGES_ALIKE = f"""
@@ -55,7 +55,7 @@ APPEND_MESSAGE = """
             parent_id, status, error, thanks, sent_at, created_at)
         VALUES (%(chat)s, %(direction)s, %(uspacy_id)s, %(external_id)s, %(type)s, %(text)s, %(author_id)s,
             %(parent)s, %(status)s, '', %(thanks)s::jsonb, %(sent_at)s, %(created_at)s)
-        ON CONFLICT (uspacy_id, chat_id) DO NOTHING
+        ON CONFLICT DO NOTHING
         RETURNING id, chat_id
     ), chat AS (
         UPDATE messaging_chat SET
@@ -170,10 +170,10 @@ def lock_ids(line: ExternalLine, ids: Sequence[str]) -> None:
     fetch(LOCK_IDS, [str(line.key), list(ids)])
 
 
-def messages_of_messenger(chat: Chat, external_ids: Sequence[str]) -> dict[str, Message]:
-    """Return the chat's messages that the messenger knows by these ids."""
-    rows = fetch(MESSAGES_OF_MESSENGER, [chat.pk, list(external_ids)])
-    return {message.external_id: message for message in _messages(chat, rows)}
+def message_of_messenger(chat: Chat, external_id: str) -> Message | None:
+    """Return the chat's message that the messenger knows by this id."""
+    messages = _messages(chat, fetch(MESSAGE_OF_MESSENGER, [chat.pk, external_id]))
+    return messages[0] if messages else None
 
 
 def messages_alike(chat: Chat, first: uuid.UUID, last: uuid.UUID) -> list[Message]:
@@ -193,7 +193,7 @@ def append_message(
 ) -> bool:
     """Insert a message with its delivery, the newest of its chat, and set its key; False if the chat has it.
 
-    The delivery is due after `wait`.
+    It does if either of the message's ids is known there. The delivery is due after `wait`.
     """
     rows = fetch(
         APPEND_MESSAGE,

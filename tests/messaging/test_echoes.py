@@ -4,7 +4,7 @@ import pytest
 from django.db.models.functions import Now
 
 from externallines.channels.base import Contact, MessageReceived, Progress, StatusReported
-from messaging.models import Chat, Delivery, Message
+from messaging.models import Chat, Delivery, Message, WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,6 +55,13 @@ def test_an_echo_with_our_id_is_known(toy, answer, thread):
     answer("Hi")
     assert thread() == ["Hello", "Hi", "Hi"]  # the other app's is not ours
     assert Message.objects.filter(direction="out").count() == 2
+
+
+def test_an_echo_that_follows_the_answer_changes_nothing(toy, answer, thread):
+    answer("Hi")
+    toy.tell(echo(toy.ids[-1], "Hi"))
+    assert WebhookEvent.objects.latest("id").reason == "nothing changed"
+    assert thread() == ["Hello", "Hi"]
 
 
 @pytest.mark.parametrize("text", ["Hi", "one|two|three"])

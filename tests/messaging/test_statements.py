@@ -53,7 +53,7 @@ def test_an_operators_message_is_stored(client: Client, world: World, place: Con
 
 def test_a_customers_message_is_stored(client: Client, place: Conversation) -> None:
     webhook = next(customers_messages([place]))
-    with statements(6 + BEGIN_AND_COMMIT):  # line; event; chat; known?; message and delivery; who waits for it
+    with statements(5 + BEGIN_AND_COMMIT):  # line; event; chat; message and delivery; who waits for it
         send(client, webhook)
     assert Message.objects.filter(external_id=webhook.id).exists()
 
