@@ -1,9 +1,9 @@
 """Telling the workers which chats have something to deliver, off the request and in batches.
 
 Publishing costs as much as a third of all else that a webhook does, and hangs while the broker is away. So a
-thread of each process does it: at once where there was a pause, and under load what has come within the pause,
-together. What it loses, by a crash or an unreachable broker, the sweep finds: correctness never depends on an
-announcement.
+thread of each process does it: almost at once where there was a pause, and under load what has come within the
+pause, together. What it loses, by a crash or an unreachable broker, the sweep finds: correctness never depends on
+an announcement.
 """
 
 import os
@@ -23,6 +23,9 @@ DRAIN_CHAT = "messaging.tasks.drain_chat"
 EXPIRES_SECONDS = 60  # a wake-up that waited longer is stale: the sweep has announced its chat again
 CHATS_PER_WAKE_UP = 16  # Celery's own work for a task is more than the delivery of a message
 PAUSE = 0.025  # seconds between two publications
+# Seconds that a wake-up waits at least: a worker that is just settling the last it knew of the chat, and so looks
+# no further, has committed by then (`Delivery.is_last`).
+HEAD_START = 0.005
 MAX_WAITING = 50_000  # chats; more than that is left to the sweep
 PAUSE_AFTER_FAILURE = 1.0
 
@@ -38,7 +41,7 @@ class Announcer:
 
     def announce(self, chat_id: int, delay: float = 0.0) -> None:
         """Have a worker look at the chat in `delay` seconds. Never blocks, never raises."""
-        at = time.monotonic() + delay
+        at = time.monotonic() + max(delay, HEAD_START)
         with self._wanted:
             if at >= self._at.get(chat_id, float("inf")) or len(self._at) >= MAX_WAITING:
                 return

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
+import redis
+from django.conf import settings
 from django.db.models.functions import Now
 
 from externallines.channels import CHANNELS
@@ -49,6 +51,9 @@ def _fresh_gates(monkeypatch: pytest.MonkeyPatch) -> None:
     gate.reset()
     monkeypatch.setattr(gate, "threads", math.inf)  # the served app, in this process as well, sets it to web's few
     pacing.reset()
+    with redis.Redis.from_url(settings.REDIS_URL) as broker:  # what an earlier test left of its account's budget
+        if budgets := broker.keys("pace *"):
+            broker.delete(*budgets)
 
 
 @pytest.fixture
