@@ -1,7 +1,7 @@
 """Probes for load balancers and orchestrators."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import django.db
@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 from config.postgres.base import is_alive
 
 SWEEP = "Sweep"  # the name of beat's most frequent entry
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # when it ran last, as its migration says, so that it is due at once
 BEAT_SEEN_WITHIN = timedelta(minutes=2)
 PATIENCE = 1  # seconds that the database or the broker may take, for probes do not wait long themselves
 
@@ -68,7 +69,17 @@ def _broker() -> None:
         broker.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
 
 
+def beat_seen_at() -> datetime | None:
+    """Return when beat last gave a sign of life, None if never."""
+    entries = PeriodicTask.objects.filter(name=SWEEP, last_run_at__gt=LONG_AGO)
+    return cast(datetime | None, entries.values_list("last_run_at", flat=True).first())
+
+
+def beat_is_seen(last: datetime | None) -> bool:
+    """Whether beat's last sign of life is recent enough."""
+    return last is not None and timezone.now() - last <= BEAT_SEEN_WITHIN
+
+
 def _beat() -> None:
-    last = PeriodicTask.objects.filter(name=SWEEP).values_list("last_run_at", flat=True).first()
-    if last is None or timezone.now() - last > BEAT_SEEN_WITHIN:
+    if not beat_is_seen(beat_seen_at()):
         raise NotReady("not seen within two minutes")

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -24,9 +25,18 @@ def moment(value: datetime | None) -> str:
         text = _("%(time)s ago") % {"time": timesince(value, now, depth=1)}
     else:
         text = _("in %(time)s") % {"time": timesince(now, value, depth=1)}
-    return format_html(
-        '<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>', value.isoformat(), value, text
-    )
+    exact = f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact, text)
+
+
+def duration(seconds: float | None) -> str:
+    """Show how long something takes, as exactly as one needs to know."""
+    if seconds is None:
+        return MISSING
+    for size, text in ((3600, _("%(count)s h")), (60, _("%(count)s min"))):
+        if seconds >= size:
+            return text % {"count": number_format(seconds / size, 0 if seconds >= 10 * size else 1)}
+    return _("%(count)s s") % {"count": number_format(seconds, 0 if seconds >= 10 else 1 if seconds >= 1 else 2)}
 
 
 def page_url(row: Model) -> str:

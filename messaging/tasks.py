@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from messaging import announcer, delivery, late_files, topics
+from messaging import announcer, delivery, figures, late_files, topics
 from messaging.models import Delivery, WebhookEvent
 from portals import gate, http
 
@@ -95,6 +95,12 @@ def fetch_late_files() -> None:
 def confirm_subscriptions() -> None:
     """Every few seconds: visit the confirmation links of approved SNS topics."""
     topics.confirm_approved()
+
+
+@shared_task
+def count_hours() -> None:
+    """Every minute: count what the hours brought whose figures are not final."""
+    figures.count_due()
 
 
 @shared_task
