@@ -23,7 +23,7 @@ from messaging.uspacy_events import Irrelevant
 USPACY = Delivery.Destination.USPACY
 
 
-def interpret(line: ExternalLine, payload: Any) -> list[str]:
+def interpret(line: ExternalLine, payload: Any, event_id: int) -> list[str]:
     """Apply one update of a messenger; return the ids of the messages it brought.
 
     Raises Irrelevant where nothing came of it, and InvalidPayload.
@@ -32,7 +32,7 @@ def interpret(line: ExternalLine, payload: Any) -> list[str]:
     ignored = []
     for event in events:
         try:
-            _apply(line, event)
+            _apply(line, event, event_id)
         except Irrelevant as exc:
             ignored.append(exc)
     if len(ignored) == len(events):
@@ -40,11 +40,11 @@ def interpret(line: ExternalLine, payload: Any) -> list[str]:
     return [event.message_id for event in events if isinstance(event, MessageReceived)]
 
 
-def _apply(line: ExternalLine, event: Event) -> None:
+def _apply(line: ExternalLine, event: Event, event_id: int) -> None:
     """Apply one event. Raises Irrelevant where nothing came of it."""
     match event:
         case MessageReceived():
-            changed = services.record_inbound(line, event) is not None
+            changed = services.record_inbound(line, event, event_id) is not None
         case MessageEdited():
             message = _message_of_chat(line, event.chat_id, event.message_id)
             changed = services.record_edit(message, event.text, towards=USPACY, at=event.at)

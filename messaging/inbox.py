@@ -24,9 +24,9 @@ from portals.payload import InvalidPayload, parse_json
 
 log = structlog.get_logger(__name__)
 
-# Takes a payload and returns the messenger's ids of the messages that are known from now on.
-# Raises Irrelevant, InvalidPayload, or what our fault is.
-Interpreter = Callable[[Any], list[str]]
+# Takes a payload and the key of its event, and returns the messenger's ids of the messages that are known from now
+# on. Raises Irrelevant, InvalidPayload, or what our fault is.
+Interpreter = Callable[[Any, int], list[str]]
 OUTCOME = ["outcome", "reason", "error", "awaits"]
 AWAITING_FOR = timedelta(hours=1)
 
@@ -113,13 +113,13 @@ def _interpreter_of(event: WebhookEvent) -> Interpreter:
 
 
 def _interpreter(line: ExternalLine) -> Interpreter:
-    return lambda payload: customers.interpret(line, payload)
+    return lambda payload, event_id: customers.interpret(line, payload, event_id)
 
 
 def _interpret(event: WebhookEvent, interpret: Interpreter) -> list[str]:
     event.outcome, event.reason, event.error, event.awaits = WebhookEvent.Outcome.ACCEPTED, "", "", ""
     try:
-        return interpret(parse_json(event.payload))
+        return interpret(parse_json(event.payload), event.pk)
     except Irrelevant as exc:
         event.outcome, event.reason, event.awaits = WebhookEvent.Outcome.IGNORED, str(exc)[:255], exc.awaits
         return []

@@ -16,8 +16,10 @@ CUSTOMER = Delivery.Destination.CUSTOMER
 OVERTAKEN_FOR = timedelta(hours=1)  # as long as Amazon SNS repeats a notification (uspacy-api.md 9.1)
 
 
-def interpret(payload: Any) -> list[str]:
-    """Apply one event of Uspacy's messenger. Raises Irrelevant where nothing came of it, and InvalidPayload.
+def interpret(payload: Any, event_id: int | None = None) -> list[str]:
+    """Apply one event of Uspacy's messenger, stored under `event_id` if it is.
+
+    Raises Irrelevant where nothing came of it, and InvalidPayload.
 
     It brings no message of a messenger: the list it returns, as every interpreter, is empty.
     """
@@ -30,7 +32,7 @@ def interpret(payload: Any) -> list[str]:
         raise Irrelevant("echo of a part of our own message")
     match written.action:
         case Action.DELETE:
-            _delete(written, chat, message)
+            _delete(written, chat, message, event_id)
         case Action.UPDATE if message is not None:
             if written.text is None:
                 raise Irrelevant("no text in the update")
@@ -39,7 +41,7 @@ def interpret(payload: Any) -> list[str]:
         case Action.UPDATE if not _has_just_been_written(written):
             raise Irrelevant("update of a message from before our time")
         case _:  # an update that overtook its creation is the first we hear of the message
-            if services.record_outbound(chat, written) is None:
+            if services.record_outbound(chat, written, event_id) is None:
                 raise Irrelevant("known message")
     return []
 
@@ -51,9 +53,9 @@ def _has_just_been_written(written: OperatorMessage) -> bool:
     return written.happened_at - written.sent_at < OVERTAKEN_FOR
 
 
-def _delete(written: OperatorMessage, chat: Chat, message: Message | None) -> None:
+def _delete(written: OperatorMessage, chat: Chat, message: Message | None, event_id: int | None) -> None:
     if message is None:
-        services.record_deleted(chat, written)
+        services.record_deleted(chat, written, event_id)
     elif not services.record_deletion(message, towards=CUSTOMER):
         raise Irrelevant("nothing changed")
 

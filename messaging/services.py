@@ -39,7 +39,7 @@ REACHED_FROM = {
 
 
 @transaction.atomic(savepoint=False)
-def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | None:
+def record_inbound(line: ExternalLine, received: MessageReceived, event_id: int) -> Message | None:
     """Store a customer's message and queue it for Uspacy; None if we have it as it is.
 
     A known id with another text is an edit. With `outgoing` the business wrote it elsewhere.
@@ -59,6 +59,7 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
         parent=parts.find(Message.objects.filter(chat=chat), received.reply_to) if received.reply_to else None,
         sent_at=received.sent_at or timezone.now(),
         thanks=received.thanks,
+        event_id=event_id,
     )
     # What the business wrote elsewhere may be what we are sending right now: `receipts`.
     wait = ECHO_WAIT if received.outgoing and parts.is_being_sent(chat.pk) else timedelta(0)
@@ -73,7 +74,7 @@ def record_inbound(line: ExternalLine, received: MessageReceived) -> Message | N
 
 
 @transaction.atomic(savepoint=False)
-def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
+def record_outbound(chat: Chat, written: OperatorMessage, event_id: int | None) -> Message | None:
     """Store an operator's message and queue it for the customer; None if we have it already.
 
     The caller holds the chat's lock.
@@ -87,12 +88,13 @@ def record_outbound(chat: Chat, written: OperatorMessage) -> Message | None:
         author_id=written.author_id,
         parent=_find(chat, uspacy_id=written.parent_id) if written.parent_id else None,
         sent_at=written.sent_at or timezone.now(),
+        event_id=event_id,
     )
     return message if _append(message, written.files, Delivery.Destination.CUSTOMER) else None
 
 
 @transaction.atomic(savepoint=False)
-def record_deleted(chat: Chat, written: OperatorMessage) -> None:
+def record_deleted(chat: Chat, written: OperatorMessage, event_id: int | None) -> None:
     """Remember an operator's message whose deletion overtook it, so that it is never sent.
 
     The caller holds the chat's lock, and has seen that the message is not known.
@@ -104,6 +106,7 @@ def record_deleted(chat: Chat, written: OperatorMessage) -> None:
         status=Message.Status.FAILED,
         error="Deleted by the operator before it was sent.",
         deleted_at=timezone.now(),
+        event_id=event_id,
     )
 
 

@@ -52,9 +52,9 @@ MESSAGES_ALIKE = f"""
 APPEND_MESSAGE = """
     WITH message AS (
         INSERT INTO messaging_message (chat_id, direction, uspacy_id, external_id, type, text, author_id,
-            parent_id, status, error, thanks, sent_at, created_at)
+            parent_id, status, error, thanks, sent_at, created_at, event_id)
         VALUES (%(chat)s, %(direction)s, %(uspacy_id)s, %(external_id)s, %(type)s, %(text)s, %(author_id)s,
-            %(parent)s, %(status)s, '', %(thanks)s::jsonb, %(sent_at)s, %(created_at)s)
+            %(parent)s, %(status)s, '', %(thanks)s::jsonb, %(sent_at)s, %(created_at)s, %(event)s)
         ON CONFLICT DO NOTHING
         RETURNING id, chat_id
     ), chat AS (
@@ -210,6 +210,7 @@ def append_message(
             "thanks": None if message.thanks is None else json.dumps(message.thanks),
             "sent_at": message.sent_at,
             "created_at": message.created_at,
+            "event": message.event_id,
             "destination": destination,
             "wait": wait,
             "customer_wrote_at": customer_wrote_at,

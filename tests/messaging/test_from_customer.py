@@ -38,6 +38,12 @@ def test_a_first_message_creates_the_chat_with_what_is_known_of_the_customer(wor
     assert world.breaches == []
 
 
+def test_a_message_knows_the_event_that_told_of_it(partner, ann):
+    partner.write(ann, "Hello", wait=True)
+    [event] = WebhookEvent.objects.filter(source=str(Chat.objects.get().line.key), payload__contains="Hello")
+    assert Message.objects.get().event_id == event.pk
+
+
 def test_later_messages_go_into_the_same_chat_in_order(world, portal, partner, ann, deliver):
     for number in range(5):
         partner.write(ann, f"message {number}", wait=True)

@@ -51,6 +51,12 @@ def shown(world, portal, message):
     return world.uspacy.portals[portal.domain].messages[message["id"]]
 
 
+def test_an_answer_knows_the_event_that_told_of_it(operator):
+    operator("Good morning")
+    [event] = WebhookEvent.objects.filter(source="uspacy", payload__contains="Good morning", outcome="accepted")
+    assert Message.objects.get(direction="out").event_id == event.pk
+
+
 def test_an_answer_reaches_the_customer_and_its_status_uspacy(world, portal, partner, ann, operator):
     answer = operator("Hi, **Ann**")
     assert got(partner, ann) == ["Hi, **Ann**"]
