@@ -96,7 +96,11 @@ class ChatAdmin(RowPageAdmin):
 
     @display(description=_("customer"), header=True)  # type: ignore[untyped-decorator]
     def customer(self, chat: Chat) -> list[str]:
-        return [Truncator(str(chat)).chars(60), ", ".join(entry["value"] for entry in chat.meta[:2]), initial(chat)]
+        return [
+            Truncator(str(chat)).chars(40),
+            ", ".join(entry["value"] for entry in chat.meta[:2]),
+            initial(chat),
+        ]
 
     @admin.display(description=_("line"))
     def on_line(self, chat: Chat) -> SafeString:

@@ -37,7 +37,7 @@ def page(queryset: QuerySet[M], key: Sequence[str], *, size: int, after: str = "
     Raises InvalidCursor.
     """
     if before:
-        rows = list(_ordered(beyond(queryset, _reversed(key), before), _reversed(key))[: size + 1])
+        rows = list(_ordered(beyond(queryset, reverse(key), before), reverse(key))[: size + 1])
         more_before, rows = len(rows) > size, rows[:size][::-1]
         return Page(rows, cursor(rows[0], key) if rows and more_before else "", _cursor_of_last(rows, key))
     rows = list(_ordered(beyond(queryset, key, after), key)[: size + 1])
@@ -103,7 +103,8 @@ def _ordered(queryset: QuerySet[M], key: Sequence[str]) -> QuerySet[M]:
     return queryset.order_by(*key)
 
 
-def _reversed(key: Sequence[str]) -> list[str]:
+def reverse(key: Sequence[str]) -> list[str]:
+    """Return the key of the opposite order."""
     return [field[1:] if field.startswith("-") else f"-{field}" for field in key]
 
 

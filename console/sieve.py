@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -51,12 +51,18 @@ class SievedChangeList(KeysetChangeList):
 def sift(
     queryset: QuerySet[Any], conditions: Sequence[Q], key: Sequence[str], *, size: int, after: str = ""
 ) -> keyset.Page[Any]:
-    """Return the next rows that meet the conditions, of those that one page may cost. Raises InvalidCursor."""
-    looked_at = keyset.beyond(queryset, key, after).order_by(*key)
-    found = queryset.filter(*conditions, pk__in=looked_at.values("pk")[:LOOKED_THROUGH])
-    page: keyset.Page[Model] = keyset.page(found, key, size=size, after=after)
-    if page.next:
-        return keyset.Page(page.rows, "", page.next)
-    last = looked_at[LOOKED_THROUGH - 1 : LOOKED_THROUGH + 1]
-    further = list(last)
-    return keyset.Page(page.rows, "", keyset.cursor(further[0], key) if len(further) == 2 else "")
+    """Return the next rows that meet the conditions, of those that one page may cost. Raises InvalidCursor.
+
+    These are a range of the index that has the order: of anything else PostgreSQL may think that it had better
+    look through the whole table for the conditions.
+    """
+    rest = keyset.beyond(queryset, key, after).order_by(*key)
+    border = list(rest.values_list("pk", flat=True)[LOOKED_THROUGH - 1 : LOOKED_THROUGH + 1])
+    last, beyond = "", ""
+    if len(border) == 2:
+        rows = queryset.model.objects.in_bulk(border)
+        last, beyond = (keyset.cursor(rows[pk], key) for pk in border)
+    near = keyset.beyond(rest, keyset.reverse(key), beyond).order_by(*key)
+    ids = list(near.filter(*conditions).values_list("pk", flat=True)[: size + 1])
+    found = list(queryset.filter(pk__in=ids[:size]).order_by(*key))
+    return keyset.Page(found, "", keyset.cursor(found[-1], key) if len(ids) > size else last)
