@@ -37,13 +37,13 @@ def page(queryset: QuerySet[M], key: Sequence[str], *, size: int, after: str = "
     Raises InvalidCursor.
     """
     if before:
-        rows = list(_ordered(_beyond(queryset, _reversed(key), before), _reversed(key))[: size + 1])
+        rows = list(_ordered(beyond(queryset, reverse(key), before), reverse(key))[: size + 1])
         more_before, rows = len(rows) > size, rows[:size][::-1]
-        return Page(rows, _cursor(rows[0], key) if rows and more_before else "", _cursor_of_last(rows, key))
-    rows = list(_ordered(_beyond(queryset, key, after), key)[: size + 1])
+        return Page(rows, cursor(rows[0], key) if rows and more_before else "", _cursor_of_last(rows, key))
+    rows = list(_ordered(beyond(queryset, key, after), key)[: size + 1])
     more_after, rows = len(rows) > size, rows[:size]
     return Page(
-        rows, _cursor(rows[0], key) if rows and after else "", _cursor_of_last(rows, key) if more_after else ""
+        rows, cursor(rows[0], key) if rows and after else "", _cursor_of_last(rows, key) if more_after else ""
     )
 
 
@@ -54,7 +54,7 @@ def estimate(model: type[Model]) -> int:
         return max(0, int(cursor.fetchone()[0]))
 
 
-def _beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[M]:
+def beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[M]:
     """Keep what comes after a cursor in the order of `key`."""
     if not cursor:
         return queryset
@@ -82,13 +82,14 @@ def _field(model: type[Model], name: str) -> Any:
     return model._meta.get_field(name)
 
 
-def _cursor(row: Model, key: Sequence[str]) -> str:
+def cursor(row: Model, key: Sequence[str]) -> str:
+    """Return what names the place of a row in the order of `key`."""
     values = [getattr(row, _name(field)) for field in key]
     return base64.urlsafe_b64encode(json.dumps(values, cls=_Exact).encode()).decode()
 
 
 def _cursor_of_last(rows: Sequence[Model], key: Sequence[str]) -> str:
-    return _cursor(rows[-1], key) if rows else ""
+    return cursor(rows[-1], key) if rows else ""
 
 
 class _Exact(DjangoJSONEncoder):
@@ -102,7 +103,8 @@ def _ordered(queryset: QuerySet[M], key: Sequence[str]) -> QuerySet[M]:
     return queryset.order_by(*key)
 
 
-def _reversed(key: Sequence[str]) -> list[str]:
+def reverse(key: Sequence[str]) -> list[str]:
+    """Return the key of the opposite order."""
     return [field[1:] if field.startswith("-") else f"-{field}" for field in key]
 
 

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Func, OuterRef, Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -16,6 +17,9 @@ from portals.rows import fetch
 
 USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
 
+# What is between the words of a name. PostgreSQL would take john.smith for a host, +380... for a number.
+BETWEEN_WORDS = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~’ʼ‘“”«»–—…"
+
 
 def id_list() -> "ArrayField[list[str], list[str]]":
     """Return a field for ids of a messenger. The database has its default too, for rows that older code writes."""
@@ -25,6 +29,13 @@ def id_list() -> "ArrayField[list[str], list[str]]":
 def by_time(field: str, *, name: str) -> BrinIndex:
     """Return an index for counting the rows of an hour, which lie together: it is tiny, and costs no writes."""
     return BrinIndex(fields=[field], name=name, pages_per_range=32, autosummarize=True)
+
+
+def words_of(field: str) -> SearchVector:
+    """Return the words of a field, as the index `chat_words` has them."""
+    blanks = Value(" " * len(BETWEEN_WORDS))
+    spaced = Func(field, Value(BETWEEN_WORDS), blanks, function="translate", output_field=models.TextField())
+    return SearchVector(spaced, config="simple")
 
 
 class Chat(models.Model):
@@ -52,7 +63,9 @@ class Chat(models.Model):
         indexes = [
             models.Index(fields=["line", "-last_message_at", "-id"], name="chat_newest_of_line"),
             models.Index(fields=["-last_message_at", "-id"], name="chat_newest"),
-            models.Index(fields=["line", "contact_id"], name="chat_contact"),
+            models.Index(fields=["contact_id", "line"], name="chat_of_contact"),
+            models.Index(fields=["external_id"], name="chat_external_id"),
+            GinIndex(words_of("name"), name="chat_words"),
             GinIndex(fields=["meta"], opclasses=["jsonb_path_ops"], name="chat_meta"),
             GinIndex(fields=["aliases"], condition=~Q(aliases=[]), name="chat_aliases"),
         ]

@@ -2,8 +2,9 @@
 
 from django import template
 
-from console import formats
+from console import formats, marks
 
 register = template.Library()
 register.filter(formats.moment)
 register.filter(formats.page_url)
+register.filter(marks.highlighted)

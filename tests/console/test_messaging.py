@@ -58,7 +58,7 @@ def test_who_may_not_look_sees_nothing(client, fill, model):
 
 def test_a_failure_is_shown_with_its_reason(staff, fill):
     fill()
-    client = staff()
+    client = staff("read_message")
     for name in ("message", "delivery"):
         assert b"The window is closed." in client.get(list_url(name)).content
     page = client.get(page_url(Message.objects.get())).content
