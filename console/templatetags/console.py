@@ -1,9 +1,11 @@
-"""What the console's templates say of times and rows."""
+"""What the console's templates say of times, rows and lines."""
 
 from django import template
 
-from console import formats
+from console import channels, formats, line_rows
 
 register = template.Library()
 register.filter(formats.moment)
 register.filter(formats.page_url)
+register.filter("channel_symbol", channels.symbol)
+register.filter("line_label", line_rows.tone)
