@@ -135,9 +135,9 @@ class EditForm(LineForm):
 
 def _form_field(field: CredentialField, *, is_set: bool) -> forms.Field:
     required = field.required and not is_set
-    help_text = f"{_('Set. Leave it empty to keep it.')} {field.help_text}" if is_set else field.help_text
+    help_text = f"{_('Leave it empty to keep it.')} {field.help_text}" if is_set else field.help_text
     if field.choices:
-        empty = _("as it is") if is_set else _("choose")
+        empty = _("Set") if is_set else "—"
         return forms.ChoiceField(
             label=field.label,
             help_text=help_text,
@@ -146,6 +146,8 @@ def _form_field(field: CredentialField, *, is_set: bool) -> forms.Field:
             widget=UnfoldAdminSelectWidget(),
         )
     attrs = {"autocomplete": "new-password" if field.secret else "off", "spellcheck": "false"}
+    if is_set:
+        attrs["placeholder"] = _("Set")
     return forms.CharField(
         label=field.label,
         help_text=help_text,

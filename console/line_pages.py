@@ -51,7 +51,7 @@ class LinePages(ConsoleAdmin):
                 return self.page(request, "console/line_secret.html", title=line, line=line, revealed=revealed)
             return HttpResponseRedirect(page_url(line))
         title = _("Connect %(channel)s to %(portal)s") % {"channel": channels.label(channel), "portal": portal}
-        return self.page(request, "console/line_form.html", title=title, form=form, channel=channel, portal=portal)
+        return self._form(request, form, title=title, channel=channel, portal=portal)
 
     @without_secrets
     def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -64,15 +64,8 @@ class LinePages(ConsoleAdmin):
         form = EditForm(line, request.POST or None)
         if form.is_valid() and self._change(request, line, form):
             return HttpResponseRedirect(page_url(line))
-        return self.page(
-            request,
-            "console/line_form.html",
-            title=_("Change %(line)s") % {"line": line},
-            form=form,
-            channel=line.channel,
-            portal=line.portal,
-            line=line,
-        )
+        title = _("Change %(line)s") % {"line": line}
+        return self._form(request, form, title=title, channel=line.channel, portal=line.portal, line=line)
 
     def reconnect_line(self, request: HttpRequest, line: ExternalLine) -> None:
         """Connect a line again, and say what came of it."""
@@ -119,6 +112,10 @@ class LinePages(ConsoleAdmin):
     def _tell_state(self, request: HttpRequest, line: ExternalLine) -> None:
         state = f"{line}: {line.get_status_display()}"
         self.tell(request, f"{state}. {line.error}" if line.error else f"{state}.", ok=not line.error)
+
+    def _form(self, request: HttpRequest, form: LineForm, *, channel: str, **context: Any) -> HttpResponse:
+        context |= {"form": form, "channel": channel, "channel_label": channels.label(channel)}
+        return self.page(request, "console/line_form.html", **context)
 
     def page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
         """Show a page of the console's own."""

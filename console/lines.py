@@ -53,7 +53,7 @@ class ChannelFilter(admin.SimpleListFilter):
 
 class ExternalLineAdmin(LinePages):
     finds = gettext_lazy("a part of the name, an id of the line, or the beginning of its portal's domain")
-    list_display = ("title", "portal_page", "state", "reason", "last_message", "webhook", "added")
+    list_display = ("title", "portal_page", "state", "reason", "last_message", "webhook")
     list_filter = ("status", ChannelFilter, PortalFilter)
     list_select_related = ("portal",)
     change_form_template = "console/line.html"
@@ -127,10 +127,6 @@ class ExternalLineAdmin(LinePages):
             _("Copy the webhook URL of %(line)s") % {"line": line.name},
             _("Copy URL"),
         )
-
-    @admin.display(description=gettext_lazy("Added"))
-    def added(self, line: ExternalLine) -> str:
-        return moment(line.created_at)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

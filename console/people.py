@@ -24,11 +24,15 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "get_full_name", "role", "is_active", "signed_in")
+    list_display = ("username", "full_name", "role", "is_active", "signed_in")
     list_filter = ("is_active", "is_superuser", "groups")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description=gettext_lazy("Name"))
+    def full_name(self, user: User) -> str:
+        return user.get_full_name() or MISSING
 
     @admin.display(description=gettext_lazy("Role"))
     def role(self, user: User) -> str:
