@@ -79,7 +79,7 @@ class PortalAdmin(ConsoleAdmin):
     def state(self, portal: Portal) -> tuple[str, str]:
         return portal.status, portal.get_status_display()
 
-    @admin.display(description=gettext_lazy("Token"))
+    @admin.display(description=gettext_lazy("Token expires"))
     def token_life(self, portal: Portal) -> str:
         return token_life(portal)
 
