@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -10,4 +10,5 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from console.rights import grant_to_groups
 
-        post_migrate.connect(grant_to_groups, sender=self)
+        # Sent only for apps that have models, which the console has not.
+        post_migrate.connect(grant_to_groups, sender=apps.get_app_config("messaging"))

@@ -1,18 +1,63 @@
-"""What support staff see of lines; credentials are never shown."""
+"""What support staff see of lines, and what they can do; credentials are never shown."""
 
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.utils.translation import gettext_lazy as _
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.decorators import display
 
-from console.base import ConsoleAdmin, as_uuid
+from console import channels
+from console.base import as_uuid
+from console.formats import MISSING, link, moment
+from console.line_pages import LinePages
+from console.line_rows import LABELS, with_last_message
+from console.troubles import troubles
+from externallines import services
+from externallines.channels import CHANNELS
+from externallines.models import ExternalLine
+
+CALLED = 10  # lines that one action connects: each may take its seconds
 
 
-class ExternalLineAdmin(ConsoleAdmin):
-    finds = _("a part of the name, an id of the line, or the beginning of its portal's domain")
-    list_display = ("name", "channel", "portal", "status", "error", "warning", "created_at")
-    list_filter = ("status", "channel")
+class PortalFilter(admin.SimpleListFilter):
+    """Narrows the list to one portal, where a link asks for it; with 10,000 of them there is nothing to choose."""
+
+    title = gettext_lazy("portal")
+    parameter_name = "portal"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        domain = request.GET.get(self.parameter_name)
+        return [(domain, domain)] if domain else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ExternalLine]) -> QuerySet[ExternalLine]:
+        return queryset.filter(portal__domain=self.value()) if self.value() else queryset
+
+
+class ChannelFilter(admin.SimpleListFilter):
+    title = gettext_lazy("channel")
+    parameter_name = "channel"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(slug, channel.label) for slug, channel in CHANNELS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ExternalLine]) -> QuerySet[ExternalLine]:
+        return queryset.filter(channel=self.value()) if self.value() else queryset
+
+
+class ExternalLineAdmin(LinePages):
+    finds = gettext_lazy("a part of the name, an id of the line, or the beginning of its portal's domain")
+    list_display = ("title", "portal_page", "state", "reason", "last_message", "webhook")
+    list_filter = ("status", ChannelFilter, PortalFilter)
     list_select_related = ("portal",)
+    change_form_template = "console/line.html"
+    actions = page_actions = ("reconnect", "disconnect")
     fields = (
         "portal",
         "channel",
@@ -40,3 +85,92 @@ class ExternalLineAdmin(ConsoleAdmin):
             | Q(key=as_uuid(text))
             | Q(portal__domain__startswith=text.lower())
         )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return with_last_message(super().get_queryset(request).defer("credentials"))
+
+    def get_urls(self) -> list[URLPattern]:
+        edit = path(
+            "<int:pk>/edit/",
+            self.admin_site.admin_view(self.edit_view),
+            name="externallines_externalline_edit",
+        )
+        return [edit, *super().get_urls()]
+
+    @admin.display(description=gettext_lazy("Line"))
+    def title(self, line: ExternalLine) -> SafeString:
+        return channels.badge(line.channel, line.name or channels.label(line.channel))
+
+    @admin.display(description=gettext_lazy("Portal"))
+    def portal_page(self, line: ExternalLine) -> SafeString | str:
+        return link(line.portal)
+
+    @display(description=gettext_lazy("State"), label=LABELS)  # type: ignore[untyped-decorator]
+    def state(self, line: ExternalLine) -> tuple[str, str]:
+        return line.status, line.get_status_display()
+
+    @admin.display(description=gettext_lazy("Reason or warning"))
+    def reason(self, line: ExternalLine) -> str:
+        return line.error or line.warning or MISSING
+
+    @admin.display(description=gettext_lazy("Last message"))
+    def last_message(self, line: Any) -> str:
+        return moment(line.last_message_at)
+
+    @admin.display(description=gettext_lazy("Webhook"))
+    def webhook(self, line: ExternalLine) -> SafeString:
+        return format_html(
+            '<button type="button" class="console-copy" data-copy="{}" data-copied="{}" title="{}"'
+            ' aria-live="polite">{}</button>',
+            services.webhook_url(line),
+            _("Copied"),
+            _("Copy the webhook URL of %(line)s") % {"line": line.name},
+            _("Copy URL"),
+        )
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        line = context["original"]
+        context |= {
+            "channel_label": channels.label(line.channel),
+            "channel_symbol": channels.symbol(line.channel),
+            "state_label": LABELS[line.status],
+            "webhook_url": services.webhook_url(line),
+            "shown": services.get_channel(line).show() if line.channel in CHANNELS else {},
+            "may_edit": self.may_edit(request),
+        }
+        if request.user.has_perm("messaging.view_delivery"):
+            context |= troubles(ExternalLine.objects.filter(pk=line.pk))
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
+
+    # What can be done
+
+    def has_reconnect_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "reconnect_externalline")
+
+    def has_disconnect_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "disconnect_externalline")
+
+    @admin.action(description=gettext_lazy("Reconnect"), permissions=["reconnect"])
+    def reconnect(self, request: HttpRequest, queryset: QuerySet[ExternalLine]) -> None:
+        chosen = list(queryset.defer(None).select_related("portal")[: CALLED + 1])
+        if len(chosen) > CALLED:
+            self.tell(request, _("Choose at most %(number)s at a time.") % {"number": CALLED}, ok=False)
+            return
+        for line in chosen:
+            self.reconnect_line(request, line)
+
+    @admin.action(description=gettext_lazy("Disconnect"), permissions=["disconnect"])
+    def disconnect(self, request: HttpRequest, queryset: QuerySet[ExternalLine]) -> HttpResponse | None:
+        chosen = list(queryset.select_related("portal"))
+        if "confirmed" not in request.POST:
+            back = request.POST.get("back", "")
+            back = back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else ""
+            return self.page(request, "console/disconnect.html", title=_("Disconnect"), lines=chosen, back=back)
+        for line in chosen:
+            services.disconnect(line)
+            self.record(request, line, "Disconnected.")
+            self.tell(request, _("%(line)s is disconnected. Its history stays.") % {"line": line})
+        return None

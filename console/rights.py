@@ -30,6 +30,7 @@ SUPERVISOR = (
     *SUPPORT,
     "portals.renew_portal",
     "externallines.add_externalline",
+    "externallines.change_externalline",
     "externallines.disconnect_externalline",
     "messaging.give_up_delivery",
     "messaging.approve_snstopic",

@@ -1,10 +1,12 @@
-"""What the console's templates say of times and rows."""
+"""What the console's templates say of times, rows and lines."""
 
 from django import template
 
-from console import formats, marks
+from console import channels, formats, line_rows, marks
 
 register = template.Library()
 register.filter(formats.moment)
 register.filter(formats.page_url)
 register.filter(marks.highlighted)
+register.filter("channel_symbol", channels.symbol)
+register.filter("line_label", line_rows.tone)

@@ -136,13 +136,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
-    """One field of the form in which an owner connects an account."""
+    """One field of the form in which an owner connects an account; with `choices` its value is one of them."""
 
     name: str
     label: str
     help_text: str
     required: bool = True
     secret: bool = False
+    choices: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

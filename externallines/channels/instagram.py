@@ -51,6 +51,7 @@ class Instagram(Messenger):
             "login",
             "Login",
             "facebook if the account is linked to a Facebook Page, instagram if it signed in at Instagram itself.",
+            choices=("facebook", "instagram"),
         ),
         CredentialField(PAGE_ID.name, PAGE_ID.label, "Of the linked Page; only for facebook.", required=False),
         CredentialField(

@@ -33,6 +33,7 @@ HUMAN_AGENT = CredentialField(
     "Human Agent",
     "Enter yes if Meta has granted your app the feature Human Agent: operators may then answer for 7 days.",
     required=False,
+    choices=("yes", "no"),
 )
 NO_PROFILE = {"100", "230", "10", "200"}  # the customer has not agreed that we see it, or may not
 

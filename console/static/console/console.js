@@ -10,3 +10,23 @@ document.addEventListener("DOMContentLoaded", () => {
         }
     }
 });
+
+// What a button names is copied; where the browser does not allow it, it is shown to be copied by hand.
+document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-copy]");
+    if (!button || button.dataset.label !== undefined) {
+        return;
+    }
+    try {
+        await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+        window.prompt(button.textContent, button.dataset.copy);
+        return;
+    }
+    button.dataset.label = button.textContent;
+    button.textContent = button.dataset.copied;
+    setTimeout(() => {
+        button.textContent = button.dataset.label;
+        delete button.dataset.label;
+    }, 2000);
+});

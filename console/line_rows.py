@@ -1,0 +1,19 @@
+"""What is shown of a line wherever it is listed."""
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from externallines.models import ExternalLine
+from messaging.models import Chat
+
+LABELS = {"active": "success", "connecting": "info", "error": "danger", "disabled": "default"}
+
+
+def with_last_message(lines: QuerySet[ExternalLine]) -> QuerySet[ExternalLine]:
+    """Add the time of each line's last message."""
+    newest = Chat.objects.filter(line=OuterRef("pk")).order_by("-last_message_at", "-id")
+    return lines.annotate(last_message_at=Subquery(newest.values("last_message_at")[:1]))
+
+
+def tone(status: str) -> str:
+    """Return the colour of a line's state."""
+    return LABELS[status]
