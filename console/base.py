@@ -45,14 +45,9 @@ class KeysetChangeList(ChangeList):
         return list(self.model_admin.keyset)
 
     def get_results(self, request: HttpRequest) -> None:
+        self.note = ""
         try:
-            page = keyset.page(
-                self.queryset,
-                self.model_admin.keyset,
-                size=self.list_per_page,
-                after=self.after,
-                before=self.before,
-            )
+            page = self.get_page()
         except keyset.InvalidCursor as exc:
             raise IncorrectLookupParameters from exc
         self.result_list = page.rows
@@ -64,6 +59,16 @@ class KeysetChangeList(ChangeList):
         self.next_url = self.get_query_string({AFTER: page.next}) if page.next else ""
         self.first_url = self.get_query_string() if self.after or self.before else ""
         self.estimate = 0 if self.queryset.query.where else keyset.estimate(self.model)
+
+    def get_page(self) -> keyset.Page[Any]:
+        """Return the rows of this page. Raises InvalidCursor."""
+        return keyset.page(
+            self.queryset,
+            self.model_admin.keyset,
+            size=self.list_per_page,
+            after=self.after,
+            before=self.before,
+        )
 
 
 class ConsoleAdmin(ModelAdmin):

@@ -24,9 +24,8 @@ def moment(value: datetime | None) -> str:
         text = _("%(time)s ago") % {"time": timesince(value, now, depth=1)}
     else:
         text = _("in %(time)s") % {"time": timesince(now, value, depth=1)}
-    return format_html(
-        '<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>', value.isoformat(), value, text
-    )
+    exact = f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact, text)
 
 
 def page_url(row: Model) -> str:

@@ -37,13 +37,13 @@ def page(queryset: QuerySet[M], key: Sequence[str], *, size: int, after: str = "
     Raises InvalidCursor.
     """
     if before:
-        rows = list(_ordered(_beyond(queryset, _reversed(key), before), _reversed(key))[: size + 1])
+        rows = list(_ordered(beyond(queryset, _reversed(key), before), _reversed(key))[: size + 1])
         more_before, rows = len(rows) > size, rows[:size][::-1]
-        return Page(rows, _cursor(rows[0], key) if rows and more_before else "", _cursor_of_last(rows, key))
-    rows = list(_ordered(_beyond(queryset, key, after), key)[: size + 1])
+        return Page(rows, cursor(rows[0], key) if rows and more_before else "", _cursor_of_last(rows, key))
+    rows = list(_ordered(beyond(queryset, key, after), key)[: size + 1])
     more_after, rows = len(rows) > size, rows[:size]
     return Page(
-        rows, _cursor(rows[0], key) if rows and after else "", _cursor_of_last(rows, key) if more_after else ""
+        rows, cursor(rows[0], key) if rows and after else "", _cursor_of_last(rows, key) if more_after else ""
     )
 
 
@@ -54,12 +54,12 @@ def estimate(model: type[Model]) -> int:
         return max(0, int(cursor.fetchone()[0]))
 
 
-def _beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[M]:
+def beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[M]:
     """Keep what comes after a cursor in the order of `key`."""
     if not cursor:
         return queryset
     names = [_name(field) for field in key]
-    values = _values(queryset.model, names, cursor)
+    values = _values(queryset, names, cursor)
     further = "lt" if key[0].startswith("-") else "gt"
     last = Q(**{f"{names[-1]}__{further}": values[-1]})
     if len(names) == 1:
@@ -70,25 +70,28 @@ def _beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[
     )
 
 
-def _values(model: type[Model], names: Sequence[str], cursor: str) -> list[Any]:
+def _values(queryset: QuerySet[M], names: Sequence[str], cursor: str) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor))
-        return [_field(model, name).to_python(value) for name, value in zip(names, values, strict=True)]
+        return [_field(queryset, name).to_python(value) for name, value in zip(names, values, strict=True)]
     except (ValueError, TypeError, ValidationError) as exc:
         raise InvalidCursor(cursor) from exc
 
 
-def _field(model: type[Model], name: str) -> Any:
-    return model._meta.get_field(name)
+def _field(queryset: QuerySet[M], name: str) -> Any:
+    """Return the field of a column, or of what the queryset was annotated with."""
+    annotation = queryset.query.annotations.get(name)
+    return annotation.output_field if annotation else queryset.model._meta.get_field(name)
 
 
-def _cursor(row: Model, key: Sequence[str]) -> str:
+def cursor(row: Model, key: Sequence[str]) -> str:
+    """Return what names the place of a row in the order of `key`."""
     values = [getattr(row, _name(field)) for field in key]
     return base64.urlsafe_b64encode(json.dumps(values, cls=_Exact).encode()).decode()
 
 
 def _cursor_of_last(rows: Sequence[Model], key: Sequence[str]) -> str:
-    return _cursor(rows[-1], key) if rows else ""
+    return cursor(rows[-1], key) if rows else ""
 
 
 class _Exact(DjangoJSONEncoder):
