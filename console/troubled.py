@@ -37,7 +37,7 @@ def wait_of(delivery: Delivery, ahead: Delivery | None) -> Wait:
     if reason := delivery.waits_for:
         return Wait(reason, None)
     if ahead is not None:
-        return Wait(_("It waits for the ones before it in its lane: order is kept."), None)
+        return Wait(_("The ones before it in its lane come first: order is kept."), None)
     due = max(delivery.available_at, timezone.now())
     if delivery.in_hand and delivery.available_at > timezone.now():
         return Wait(_("A worker is at it right now."), None)
