@@ -20,6 +20,11 @@ NARROWING = ("q", "message", "message__id__exact", "chat", "chat__id__exact")  #
 MOST_LINES = 1_000
 
 
+def unsettled(**fields: str) -> Q:
+    """Return the condition for what failed or waits: as two, of which each has an index of its own."""
+    return Q(status=Delivery.Status.FAILED, **fields) | Q(status=Delivery.Status.OPEN, **fields)
+
+
 class StateFilter(DropdownFilter):
     """What failed or waits, unless another state is chosen, or a message or chat is named."""
 
@@ -44,7 +49,7 @@ class StateFilter(DropdownFilter):
             case "all":
                 return queryset
             case "unsettled":
-                return queryset.exclude(status=Delivery.Status.SENT)
+                return queryset.filter(unsettled())
             case state:
                 return queryset.filter(status=state)
 
@@ -60,7 +65,7 @@ class FailureFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if (kind := self.value()) in DEAD_ENDS:
-            return queryset.filter(failure=kind).exclude(status=Delivery.Status.SENT)
+            return queryset.filter(unsettled(failure=kind))
         return queryset
 
 
