@@ -59,7 +59,7 @@ def beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[M
     if not cursor:
         return queryset
     names = [_name(field) for field in key]
-    values = _values(queryset.model, names, cursor)
+    values = _values(queryset, names, cursor)
     further = "lt" if key[0].startswith("-") else "gt"
     last = Q(**{f"{names[-1]}__{further}": values[-1]})
     if len(names) == 1:
@@ -70,16 +70,18 @@ def beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[M
     )
 
 
-def _values(model: type[Model], names: Sequence[str], cursor: str) -> list[Any]:
+def _values(queryset: QuerySet[M], names: Sequence[str], cursor: str) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor))
-        return [_field(model, name).to_python(value) for name, value in zip(names, values, strict=True)]
+        return [_field(queryset, name).to_python(value) for name, value in zip(names, values, strict=True)]
     except (ValueError, TypeError, ValidationError) as exc:
         raise InvalidCursor(cursor) from exc
 
 
-def _field(model: type[Model], name: str) -> Any:
-    return model._meta.get_field(name)
+def _field(queryset: QuerySet[M], name: str) -> Any:
+    """Return the field of a column, or of what the queryset was annotated with."""
+    annotation = queryset.query.annotations.get(name)
+    return annotation.output_field if annotation else queryset.model._meta.get_field(name)
 
 
 def cursor(row: Model, key: Sequence[str]) -> str:

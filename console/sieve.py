@@ -31,7 +31,7 @@ class SievedChangeList(KeysetChangeList):
     """A list that has sieves among its filters. Through them it is read in one direction only."""
 
     def get_page(self) -> keyset.Page[Any]:
-        conditions = list(self._conditions())
+        conditions = list(self.conditions())
         if not conditions:
             return super().get_page()
         page = sift(self.queryset, conditions, self.model_admin.keyset, size=self.list_per_page, after=self.after)
@@ -42,7 +42,7 @@ class SievedChangeList(KeysetChangeList):
             )
         return page
 
-    def _conditions(self) -> Iterator[Q]:
+    def conditions(self) -> Iterator[Q]:
         for spec in self.filter_specs:
             if isinstance(spec, Sieve) and (value := spec.value()) in dict(spec.lookup_choices):
                 yield spec.condition(value)

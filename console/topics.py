@@ -1,27 +1,80 @@
 """SNS topics that asked to be heard, and the decision."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Case, IntegerField, QuerySet, When
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
 
-from console.base import ConsoleAdmin
+from console import formats
+from console.row_page import RowPageAdmin
 from messaging import topics
 from messaging.models import SnsTopic
 
+TONES = {"pending": "warning", "approved": "success", "rejected": "danger", "unsubscribed": "danger"}
+PENDING_FIRST = Case(When(status=SnsTopic.Status.PENDING, then=1), default=0, output_field=IntegerField())
 
-class SnsTopicAdmin(ConsoleAdmin):
+
+class SnsTopicAdmin(RowPageAdmin):
+    keyset = ("-is_pending", "-id")
     finds = gettext_lazy("the beginning of a topic's ARN")
-    list_display = ("arn", "status", "requested_at", "confirmed_at", "unsubscribed_at", "error")
-    list_filter = ("status",)
-    fields = ("arn", "status", "requested_at", "confirmed_at", "unsubscribed_at", "error")
+    list_display = ("arn", "state", "requested", "confirmed", "error")
+    list_filter = (("status", ChoicesDropdownFilter),)
+    list_filter_submit = True
+    list_before_template = "console/topics_meaning.html"
+    page_template = "console/topic.html"
     actions = page_actions = ("approve", "reject")
+
+    class Media:
+        css: ClassVar = {"all": ("console/outbox.css",)}
 
     def find(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         return queryset.filter(arn__startswith=text)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SnsTopic]:
+        topics: QuerySet[SnsTopic] = super().get_queryset(request)
+        return topics.annotate(is_pending=PENDING_FIRST)
+
+    # the list
+
+    @display(description=gettext_lazy("state"), label=TONES)  # type: ignore[untyped-decorator]
+    def state(self, topic: SnsTopic) -> tuple[str, str]:
+        if topic.unsubscribed_at:
+            return "unsubscribed", _("Unsubscribed")
+        return topic.status, _(topic.get_status_display())
+
+    @admin.display(description=gettext_lazy("asked"))
+    def requested(self, topic: SnsTopic) -> str:
+        return formats.moment(topic.requested_at)
+
+    @admin.display(description=gettext_lazy("confirmed"))
+    def confirmed(self, topic: SnsTopic) -> str:
+        return formats.moment(topic.confirmed_at)
+
+    # the page of one
+
+    def page_context(self, request: HttpRequest, row: SnsTopic) -> dict[str, Any]:
+        offered = self.get_actions(request)
+        done = {SnsTopic.Status.APPROVED: "approve", SnsTopic.Status.REJECTED: "reject"}.get(
+            SnsTopic.Status(row.status)
+        )
+        return {
+            "topic": row,
+            "title": _("SNS topic"),
+            "tone": TONES[self.state(row)[0]],
+            "state": self.state(row)[1],
+            "page_actions": [
+                (name, offered[name][2])
+                for name in self.page_actions
+                if name in offered and (name != done or row.error)
+            ],
+        }
+
+    # what can be done
 
     def has_approve_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "approve_snstopic")

@@ -16,7 +16,7 @@ from externallines.channels.base import (
 )
 from externallines.models import ExternalLine
 from externallines.services import get_channel
-from messaging import chats, moves, parts, progress, receipts, services
+from messaging import chats, dead_ends, moves, parts, progress, receipts, services
 from messaging.models import Delivery, Message
 from messaging.uspacy_events import Irrelevant
 
@@ -54,7 +54,10 @@ def _apply(line: ExternalLine, event: Event, event_id: int) -> None:
         case StatusReported():
             message = _message_of_operator(line, event)
             receipts.release(message.chat, told=[message.pk])
-            changed = services.record_status(message, services.STATUS_OF[event.status], error=event.error)
+            error = event.error
+            if event.status is Progress.FAILED:
+                error = dead_ends.told(event.failure or dead_ends.REPORTED, event.error)
+            changed = services.record_status(message, services.STATUS_OF[event.status], error=error)
         case ChatProgressed():
             changed = progress.record_progress(line, event)
         case ChatMoved():

@@ -20,10 +20,10 @@ from django.utils import timezone
 
 from externallines.channels.base import AccountProblem, AccountThrottled, Blocked, Doubtful, Receipt
 from externallines.services import report_problem
-from messaging import courtesies, destinations, inbox, pacing, receipts, services, statements
-from messaging.models import Chat, Delivery, DeliveryQuerySet, Message
+from messaging import courtesies, dead_ends, destinations, failures, inbox, pacing, receipts, services, statements
+from messaging.models import Chat, Delivery, DeliveryQuerySet
 from portals.gate import gate_for
-from portals.http import Busy, Refused, RemoteError
+from portals.http import Busy, Refused, RemoteError, Unreachable
 from portals.models import Portal
 from portals.services import NeedsReinstall
 
@@ -40,6 +40,10 @@ EXPIRED_AT_ONCE = 500
 SETTLE_SECONDS = 600.0  # how long a result waits for a database that is away
 
 _stopping = threading.Event()
+
+
+class HeldTooLong(Refused):
+    """An answer that waited for its line until it was stale."""
 
 
 class ClaimLost(Exception):
@@ -153,7 +157,7 @@ def _postpone(delivery: Delivery, delay: float, *, gave_up: bool) -> bool:
     if gave_up:
         if not _claim(delivery):
             return False
-        reason = RemoteError(f"{delivery.error or 'The other side could not be reached.'} {_gave_up()}")
+        reason = Unreachable(delivery.error or "The other side could not be reached.")
         _settle_surely(partial(_settle_failure, delivery, reason))
         return True
     return bool(_ours(delivery).due().update(available_at=Now() + timedelta(seconds=delay)))
@@ -210,14 +214,14 @@ def _judge(delivery: Delivery, exc: Exception) -> Exception:
     """Return what a failure is to be taken for, after those before it, and count it with them."""
     if isinstance(exc, Busy):
         return exc  # nothing was tried
-    kind = type(exc).__name__[:50]
+    kind = dead_ends.kind_of(exc)
     delivery.in_a_row = delivery.in_a_row + 1 if delivery.failure == kind else 1
     delivery.failure = kind
     if isinstance(exc, Doubtful) and delivery.in_a_row > exc.tolerated:
         return exc.final
     if isinstance(exc, destinations.Unheard):
         if delivery.ambiguous:  # a messenger without idempotency keys gets one repeat, no more
-            return Refused(f"It may or may not have arrived: {exc}", code=exc.code)
+            return destinations.MayHaveArrived(f"It may or may not have arrived: {exc}", code=exc.code)
         delivery.ambiguous = True
     return exc
 
@@ -236,13 +240,15 @@ def _settle_failure(delivery: Delivery, exc: Exception) -> str:
             failure=delivery.failure,
             in_a_row=delivery.in_a_row,
             ambiguous=delivery.ambiguous,
+            in_hand=False,
         )
         return "waiting" if kept else "lost"
-    if not _ours(delivery).update(status=Delivery.Status.FAILED, error=delivery.error, settled_at=Now()):
+    delivery.failure = dead_ends.kind_of(exc)
+    if not failures.settle(_ours(delivery), delivery):
         return "lost"
     if isinstance(exc, Blocked):
         Chat.objects.filter(pk=delivery.chat_id).update(blocked=True)
-    _tell(delivery)
+    failures.tell(delivery, delivery.error)
     return "failed"
 
 
@@ -253,18 +259,6 @@ def _may_try_again(delivery: Delivery, exc: Exception) -> bool:
         return not final
     delivery.error = f"{delivery.error} {_gave_up()}"
     return False
-
-
-def _tell(delivery: Delivery) -> None:
-    """Let the message, and where it is an operator's, the operator know of a final failure."""
-    message = delivery.message
-    match delivery.kind, delivery.destination:
-        case Delivery.Kind.MESSAGE, Delivery.Destination.CUSTOMER:
-            services.record_status(message, Message.Status.FAILED, error=delivery.error)
-        case Delivery.Kind.MESSAGE, _:
-            services.advance(message, Message.Status.FAILED, error=delivery.error)
-        case ((Delivery.Kind.EDIT | Delivery.Kind.DELETE), Delivery.Destination.CUSTOMER):
-            services.record_note(message, delivery.error)
 
 
 def _sentence(exc: Exception) -> str:
@@ -333,7 +327,7 @@ def _expire_held_heads() -> int:
     )
     claimed = [delivery for delivery in held if _claim(delivery)]
     for delivery in claimed:
-        _settle_failure(delivery, Refused(f"{delivery.waits_for} {_gave_up()}"))
+        _settle_failure(delivery, HeldTooLong(f"{delivery.waits_for} {_gave_up()}"))
     return len(claimed)
 
 

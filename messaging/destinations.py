@@ -29,6 +29,18 @@ class Unheard(RemoteError):
     retryable = True
 
 
+class MayHaveArrived(Refused):
+    """The messenger was not heard twice. Final, as another repeat may be one too many."""
+
+
+class DeletedBeforeSent(Refused):
+    """The operator does not want it sent any more."""
+
+
+class LineDisconnected(Refused):
+    """The owner has disconnected the line."""
+
+
 def remote(delivery: Delivery) -> str:
     """Return the name of the gate that the attempt has to pass."""
     line = delivery.chat.line
@@ -181,11 +193,11 @@ def _send_to_customer(
 ) -> Receipt | None:
     message, chat = delivery.message, delivery.chat
     if message.deleted_at:
-        raise Refused("Deleted by the operator before it was sent.")
+        raise DeletedBeforeSent("Deleted by the operator before it was sent.")
     if chat.line.is_closed:
-        raise Refused(f"The line {chat.line.name} is disconnected.")
+        raise LineDisconnected(f"The line {chat.line.name} is disconnected.")
     if chat.blocked:
-        raise Blocked("The customer has blocked the business. They have to write first.")
+        raise Blocked("The customer has blocked the business.")
     files = transfer.outbound_files(message, still_ours)
     still_ours()
     channel = get_channel(chat.line)

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchVector
@@ -179,6 +180,15 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
         return self.open().filter(~Exists(older))
 
+    def at_rest(self) -> "DeliveryQuerySet":
+        """Those that no worker has in its hands."""
+        return self.exclude(in_hand=True, available_at__gt=Now())
+
+    def resendable(self) -> "DeliveryQuerySet":
+        """Those that failed and were not sent again since."""
+        newer = Delivery.objects.filter(message=OuterRef("message"), kind=OuterRef("kind"), id__gt=OuterRef("id"))
+        return self.filter(~Exists(newer), status=Delivery.Status.FAILED)
+
     def due(self) -> "DeliveryQuerySet":
         return self.filter(available_at__lte=Now())
 
@@ -229,6 +239,7 @@ class Delivery(models.Model):
     failure = models.CharField(max_length=50, blank=True, default="", db_default="")  # its kind
     in_a_row = models.PositiveIntegerField(default=0, db_default=0)  # failures of that kind, up to now
     ambiguous = models.BooleanField(default=False, db_default=False)  # an earlier attempt may have arrived
+    in_hand = models.BooleanField(default=False, db_default=False)  # of a worker, as long as its lease lasts
     created_at = models.DateTimeField(db_default=Now())
     settled_at = models.DateTimeField(null=True, blank=True)
 
@@ -251,6 +262,7 @@ class Delivery(models.Model):
             models.Index(fields=["-id"], condition=Q(status="failed"), name="delivery_failed"),
             models.Index(fields=["-settled_at"], condition=Q(status="failed"), name="delivery_failed_at"),
             by_time("settled_at", name="delivery_settled"),
+            models.Index(fields=["failure", "-id"], condition=Q(status="failed"), name="delivery_failure"),
         ]
 
     def __str__(self) -> str:
@@ -265,6 +277,13 @@ class Delivery(models.Model):
         """Since when it could be tried: the time until portal or line were mended does not count."""
         line = self.chat.line
         return max(filter(None, (self.created_at, line.portal.installed_at, line.activated_at)))
+
+    @property
+    def given_up_at(self) -> datetime | None:
+        """Return when it is given up if it cannot be settled until then; None where it waits for ever."""
+        line = self.chat.line
+        may_wait = not line.portal.is_active or line.suspended or (self.to_uspacy and not line.uspacy_id)
+        return None if may_wait else self.triable_since + timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
 
     @property
     def waits_for(self) -> str:

@@ -176,8 +176,7 @@ def requeue(delivery: Delivery) -> Delivery | None:
     """Send a failed delivery again, as a new row at the end of its lane; None if it has not failed."""
     lock(delivery.chat_id)
     message = delivery.message
-    newer = Delivery.objects.filter(message=message, kind=delivery.kind, pk__gt=delivery.pk)
-    if delivery.status != Delivery.Status.FAILED or newer.exists():
+    if not Delivery.objects.resendable().filter(pk=delivery.pk).exists():
         return None
     if delivery.kind == Delivery.Kind.MESSAGE:
         Message.objects.filter(pk=message.pk, status=Message.Status.FAILED).update(

@@ -92,7 +92,8 @@ HEADS = f"""
 """
 
 CLAIM = """
-    UPDATE messaging_delivery SET attempts = attempts + 1, available_at = statement_timestamp() + %s
+    UPDATE messaging_delivery
+    SET attempts = attempts + 1, in_hand = true, available_at = statement_timestamp() + %s
     WHERE id = %s AND attempts = %s AND status = 'open' AND available_at <= statement_timestamp()
     RETURNING id
 """

@@ -16,7 +16,7 @@ from externallines.channels import markup
 from externallines.channels.base import MediaKind, OutboundFile
 from externallines.services import get_channel
 from messaging.models import Attachment, Delivery, Message
-from portals.http import DOWNLOAD_SECONDS, Busy, Refused, RemoteError, ServerFault, TooLarge, Unreachable
+from portals.http import DOWNLOAD_SECONDS, Busy, RemoteError, ServerFault, TooLarge, Unreachable
 from portals.services import NeedsReinstall, RenewalInProgress, get_client
 from portals.uspacy import FileObject, UspacyClient
 
@@ -126,7 +126,9 @@ def _outbound_file(attachment: Attachment, still_ours: Callable[[], None]) -> Ou
             with open(os.devnull, "wb") as nowhere:  # only to measure it
                 read_from_uspacy(attachment, nowhere)
         except TooLarge as exc:
-            raise Refused(f"The file “{attachment.name}” is larger than {settings.MAX_ATTACHMENT_MB} MB.") from exc
+            raise TooLarge(
+                f"The file “{attachment.name}” is larger than {settings.MAX_ATTACHMENT_MB} MB."
+            ) from exc
         attachment.save(update_fields=["size", "sha256"])
     return OutboundFile(
         name=attachment.name,

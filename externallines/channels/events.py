@@ -91,6 +91,7 @@ class StatusReported:
     message_id: str = ""
     client_id: str = ""
     error: str = ""
+    failure: str = ""  # the class of error that it stands for, where the messenger tells
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ BAD_PHOTO = (
     "photo_save_file_invalid",
     "photo_content_type_invalid",
 )
-BLOCKED = "The customer has blocked the bot. They have to write first."
-UNKNOWN = "Telegram does not let this bot write to the customer. They have to press Start in the bot first."
+BLOCKED = "The customer has blocked the bot."
+UNKNOWN = "Telegram does not let this bot write to the customer: they have to press Start in it."
 
 # status, what the description contains in lower case ("": anything), error, what staff read
 REFUSALS: tuple[tuple[int, str, type[http.RemoteError], str], ...] = (

@@ -266,6 +266,7 @@ def _status(status: Payload) -> list[Event]:
     if progress is not Progress.FAILED or not errors:
         return [StatusReported(progress, **named)]
     error = classify(read_complaint(errors[0]), ROWS)
+    named["failure"] = type(error).__name__
     if isinstance(error, AccountProblem):
         return [StatusReported(progress, **named, error=f"The owner of the line has to act. {error}")]
     failed = StatusReported(progress, **named, error=str(error))

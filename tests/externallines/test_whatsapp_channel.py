@@ -82,7 +82,7 @@ def undeliverable(message_id):
         "The customer cannot be reached: they may have blocked the business, or have no such account. "
         "Or their WhatsApp is too old. Meta says: Message undeliverable (code 131026)"
     )
-    return StatusReported(Progress.FAILED, message_id, CLIENT_ID, error=reason)
+    return StatusReported(Progress.FAILED, message_id, CLIENT_ID, error=reason, failure="Blocked")
 
 
 class TestWhatsApp(MetaContract):
@@ -202,6 +202,7 @@ class TestWhatsApp(MetaContract):
                 CLIENT_ID,
                 error="More than 24 hours have passed since the customer's last message. WhatsApp then takes "
                 "templates only. Meta says: More than 24 hours have passed. (code 131047)",
+                failure="WindowClosed",
             )
         ],
         "status_undeliverable": [undeliverable("wamid.s-undeliverable"), ReachabilityChanged(ANN, blocked=True)],
@@ -216,6 +217,7 @@ class TestWhatsApp(MetaContract):
                 CLIENT_ID,
                 error="The owner of the line has to act. WhatsApp has no valid payment method for this account. "
                 "Add one in the Billing Hub. Meta says: Business eligibility payment issue (code 131042)",
+                failure="AccountProblem",
             )
         ],
         "account_error": [Ignored("not about messages: error 131031")],

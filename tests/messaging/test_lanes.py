@@ -226,7 +226,7 @@ def test_a_message_that_is_too_old_fails_with_a_reason_the_operator_sees(
     deliver()
     shown = world.uspacy.portals[portal.domain].messages[answer["id"]]
     assert shown["status"] == "error"
-    assert shown["statusText"].endswith("Given up after 24 hours.")
+    assert shown["statusText"].endswith("Given up after 24 hours. Send it again once the other side is well.")
 
 
 def test_a_message_that_never_got_through_the_gate_fails_when_it_is_too_old(partner, chat, deliver):

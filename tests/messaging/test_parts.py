@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from externallines.channels.base import MessageDeleted, Progress, StatusReported
-from messaging import delivery, parts, receipts, services
+from messaging import dead_ends, delivery, parts, receipts, services
 from messaging.models import Chat, Delivery, Message
 from portals.http import Refused, ServerFault
 
@@ -123,7 +123,10 @@ def test_progress_counts_for_the_last_part_and_a_failure_for_any(toy, answer, sh
     other = answer("three|four")
     toy.tell(StatusReported(Progress.FAILED, message_id=other.earlier_ids[0], error="No such number."))
     deliver()
-    assert (shown(other)["status"], shown(other)["statusText"]) == ("error", "No such number.")
+    assert (shown(other)["status"], shown(other)["statusText"]) == (
+        "error",
+        dead_ends.told("Reported", "No such number."),
+    )
 
 
 @pytest.mark.parametrize("part", ["one", "two"])
@@ -146,7 +149,7 @@ def test_a_failure_of_a_part_that_overtakes_the_answer_is_told(toy, answer, show
     )
     message = answer("one|two")
     deliver()
-    assert shown(message)["statusText"] == "No such number."
+    assert shown(message)["statusText"] == dead_ends.told("Reported", "No such number.")
 
 
 def test_a_reply_to_any_part_quotes_the_message(toy, answer, shown, deliver):
