@@ -4,19 +4,20 @@ Nothing here ever leads to a call to the outside by itself. The portals' names e
 knows; what waits, waits for a person; no line is ever due for its check.
 """
 
+import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from random import Random
 
 from console.seeding import houses, showcase, staff
-from console.seeding.houses import SUFFIX
+from console.seeding.houses import SUFFIX, Place
 from console.seeding.names import firm
-from console.seeding.schedule import Schedule, namespace
+from console.seeding.schedule import Schedule
 from console.seeding.scribe import Scribe
 from console.seeding.traffic import Traffic
 from portals.models import Portal
 
-__all__ = ["SUFFIX", "seed"]
+__all__ = ["SUFFIX", "Place", "converse", "seed"]
 
 MESSAGES_OF_PORTAL = 1_000
 FEWEST_PORTALS = 8
@@ -28,10 +29,23 @@ def seed(messages: int, portals: int | None, now: datetime) -> Iterator[int]:
     first = Portal.objects.filter(domain__endswith=SUFFIX).count()
     portals = portals or max(FEWEST_PORTALS, messages // MESSAGES_OF_PORTAL)
     name = f"{firm(first)}{SUFFIX}"
-    random = Random(name)  # noqa: S311  the same each time
-    places = houses.build(first, portals, 2 + messages // 500, random, now)
-    scribe = Scribe(random, events_since=now - timedelta(days=EVENT_DAYS))
-    schedule = Schedule(messages, places, random, now)
-    yield from Traffic(schedule, places, namespace(name), scribe, random).store()
-    showcase.build(places[0], namespace(name), scribe, now)
+    places = houses.build(first, portals, 2 + messages // 500, _random(name), now)
+    yield from converse(messages, places, name, now)
+    showcase.build(places[0], uuid.uuid5(uuid.NAMESPACE_DNS, name), _scribe(_random(name), now), now)
     staff.build(now)
+
+
+def converse(messages: int, places: list[Place], name: str, now: datetime) -> Iterator[int]:
+    """Store conversations on some lines, always the same of one name; yield how many messages are stored."""
+    random = _random(name)
+    schedule = Schedule(messages, places, random, now)
+    namespace = uuid.uuid5(uuid.NAMESPACE_DNS, name)
+    yield from Traffic(schedule, places, namespace, _scribe(random, now), random).store()
+
+
+def _random(name: str) -> Random:
+    return Random(name)  # noqa: S311  nothing here is a secret
+
+
+def _scribe(random: Random, now: datetime) -> Scribe:
+    return Scribe(random, events_since=now - timedelta(days=EVENT_DAYS))

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from django.db import reset_queries
+
 from console.seeding import names
 from console.seeding.loading import in_batches
 from externallines.channels import meta_errors, telegram_errors, viber_errors
@@ -17,7 +19,7 @@ Status = ExternalLine.Status
 SUFFIX = ".uspacy.test"  # reserved (RFC 2606): leads nowhere, and no real portal has it
 CHANNELS = ("telegram", "viber", "whatsapp", "facebook", "instagram", "webhook")
 LINES_OF_PORTAL = (2, 3, 3, 4, 5, 6, 8, 10, 14, 20, 40)
-AT_ONCE = 2_000
+AT_ONCE = 500
 NEVER_DUE = timedelta(days=3650)  # a line's check, which would call its messenger
 
 PROBLEMS = {
@@ -61,6 +63,12 @@ class Place:
     status: str
     portal_status: str
 
+    @classmethod
+    def of(cls, line: ExternalLine) -> "Place":
+        portal = line.portal
+        ids = line.pk, str(line.key), line.channel, line.name, line.external_id, line.uspacy_id
+        return cls(*ids, domain=portal.domain, status=line.status, portal_status=portal.status)
+
     @property
     def is_closed(self) -> bool:
         return self.status == Status.DISABLED
@@ -82,23 +90,9 @@ def build(first: int, count: int, lines_at_most: int, random: Random, now: datet
             for turn, portal in zip(turns, portals, strict=True)
             for line in _lines(portal, turn, lines_at_most, random, now)
         )
-        of = {portal.pk: portal for portal in portals}
-        places += [_place(line, of[line.portal_id]) for line in lines if line.status != Status.CONNECTING]
+        places += [Place.of(line) for line in lines if line.status != Status.CONNECTING]
+        reset_queries()  # which Django keeps, with DEBUG
     return places
-
-
-def _place(line: ExternalLine, portal: Portal) -> Place:
-    return Place(
-        line.pk,
-        str(line.key),
-        line.channel,
-        line.name,
-        line.external_id,
-        line.uspacy_id,
-        portal.domain,
-        line.status,
-        portal.status,
-    )
 
 
 def _portal(turn: int, firm: str, random: Random, now: datetime) -> Portal:

@@ -1,6 +1,5 @@
 """When which dialogue takes place in which chat. Ten million messages are a million of them, kept in arrays."""
 
-import uuid
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -123,10 +122,6 @@ def _choose(places: list[Place], random: Random, *, closed: bool) -> int:
         number = int(len(places) * random.random() ** 2.5)
         if not (closed and places[number].is_closed):
             return number
-
-
-def namespace(domain: str) -> uuid.UUID:
-    return uuid.uuid5(uuid.NAMESPACE_DNS, domain)
 
 
 def moment(seconds: float) -> datetime:

@@ -6,7 +6,7 @@ import sys
 
 import django
 
-from tests.benchmarks import history, report, sink
+from tests.benchmarks import report, sink
 from tests.stack import ROOT, Stack, development_environment, fresh_database
 
 WEB_PROCESSES, WORKER_THREADS = 2, 32  # the Procfile's defaults, whatever a stack has
@@ -25,7 +25,8 @@ def main() -> int:
         with stack.running(), sink.running() as remote:
             os.environ |= stack.env
             django.setup()
-            from tests.benchmarks.suite import Suite  # late, as it imports models
+            from tests.benchmarks import history  # late, as both import models
+            from tests.benchmarks.suite import Suite
 
             suite = Suite(
                 stack, remote, threads=WORKER_THREADS, rounds=arguments.rounds, renewals=arguments.renewals
@@ -59,7 +60,7 @@ def look_at_console(arguments: argparse.Namespace) -> int:
     from tests.benchmarks import console  # late, as it imports models
 
     if not arguments.database:
-        console.fill(arguments.messages or MESSAGES)
+        console.fill(url, arguments.messages or MESSAGES)
     table = console.measure(arguments.rounds)
     report.done()
     print(machine, table, sep="\n\n")

@@ -20,6 +20,7 @@ from console.base import ConsoleAdmin
 from externallines.models import ExternalLine
 from messaging.models import Chat, Message
 from portals.models import Portal
+from tests.benchmarks import history
 from tests.benchmarks.report import Table, milliseconds, progress
 
 AIM = 0.3  # seconds
@@ -37,17 +38,13 @@ class Page:
     queries: int
 
 
-def fill(messages: int) -> None:
+def fill(database_url: str, messages: int) -> None:
     """Migrate the database, and store made-up data in it."""
     progress("console: migrate")
     call_command("migrate", verbosity=0)
     for stored in seeding.seed(messages, None, timezone.now()):
         progress(f"console: {stored:,} of {messages:,} messages")
-    progress("console: VACUUM ANALYZE")
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        cursor.execute("VACUUM ANALYZE")
-        cursor.execute("RESET statement_timeout")
+    history.vacuum(database_url)
 
 
 def measure(rounds: int) -> Table:
