@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -14,7 +15,7 @@ from console import seeding
 from externallines import health
 from externallines.models import ExternalLine
 from messaging import inbox
-from messaging.models import Attachment, Chat, Delivery, Message, SnsTopic, WebhookEvent
+from messaging.models import Attachment, Chat, Delivery, HourlyFigures, Message, SnsTopic, WebhookEvent
 from messaging.tasks import confirm_subscriptions
 from portals.models import Portal, PortalEvent
 
@@ -88,6 +89,12 @@ def test_the_example_has_everything_a_conversation_can_have(seeded):
         "video",
     }
     assert chat == Chat.objects.first()
+
+
+def test_the_home_page_has_its_figures_at_once(seeded):
+    since = timezone.now() - timedelta(days=6)
+    counted = HourlyFigures.objects.filter(hour__gte=since).aggregate(total=Sum("messages"))["total"]
+    assert counted >= Message.objects.filter(created_at__gte=since + timedelta(hours=1)).count() > 0
 
 
 def test_what_the_webhooks_say_is_what_the_product_understands(seeded):
