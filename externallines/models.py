@@ -74,6 +74,8 @@ class ExternalLine(models.Model):
                 name="line_to_unsubscribe",
             ),
             models.Index(fields=["checked_at"], condition=models.Q(status="active"), name="line_to_check"),
+            models.Index(fields=["status", "-id"], name="line_status"),
+            models.Index(fields=["-id"], condition=~models.Q(warning=""), name="line_warned"),
         ]
 
     def __str__(self) -> str:

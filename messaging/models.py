@@ -135,6 +135,7 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["chat", "-id"], name="message_newest_of_chat"),
             models.Index(fields=["-id"], condition=Q(status="failed"), name="message_failed"),
+            models.Index(fields=["-id"], condition=Q(status="queued"), name="message_queued"),
             GinIndex(fields=["earlier_ids"], condition=~Q(earlier_ids=[]), name="message_earlier_ids"),
             by_time("created_at", name="message_created"),
         ]
@@ -263,6 +264,7 @@ class Delivery(models.Model):
             models.Index(fields=["-settled_at"], condition=Q(status="failed"), name="delivery_failed_at"),
             by_time("settled_at", name="delivery_settled"),
             models.Index(fields=["failure", "-id"], condition=Q(status="failed"), name="delivery_failure"),
+            models.Index(fields=["chat", "-id"], condition=Q(status="failed"), name="delivery_failed_of_chat"),
         ]
 
     def __str__(self) -> str:
