@@ -318,23 +318,15 @@ def test_the_page_reads_figures_in_place_of_messages(staff, chat):
     assert len([sql for sql in asked if "messaging_hourlyfigures" in sql]) == 1
 
 
-@pytest.mark.parametrize(
-    ("table", "indexes"),
-    [
-        ("messaging_delivery", {"delivery_due", "delivery_failed"}),  # of a small table, any that has the failed
-        ("messaging_webhookevent", {"event_failed"}),
-    ],
-)
-def test_the_large_tables_are_counted_by_indexes_and_up_to_a_limit(staff, line, table, indexes):
+@pytest.mark.parametrize(("table", "counts"), [("messaging_delivery", 2), ("messaging_webhookevent", 1)])
+def test_the_large_tables_are_counted_by_indexes_and_up_to_a_limit(staff, line, table, counts):
     make_trouble(line)
-    found = set()
     asked = [sql for sql in queries(staff(), HOME) if f'FROM "{table}"' in sql]
+    assert len(asked) == counts
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         for sql in asked:
             cursor.execute(f"EXPLAIN {sql}")
             plan = "\n".join(line for (line,) in cursor.fetchall())
             assert "Limit" in plan
-            found |= {index for index in indexes if f" {index}" in plan}
-    assert found == indexes
-    assert len(asked) == len(indexes)
+            assert "Seq Scan" not in plan
