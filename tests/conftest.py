@@ -111,7 +111,7 @@ def deliver() -> Callable[[], None]:
     def deliver() -> None:
         for _round in range(50):
             due = Delivery.objects.heads().deliverable().filter(available_at__lte=Now())
-            chats = set(due.values_list("chat_id", flat=True))
+            chats = sorted(set(due.values_list("chat_id", flat=True)))
             if not chats:
                 return
             for chat_id in chats:

@@ -132,7 +132,7 @@ def keepers(root: Path) -> list[psutil.Process]:
 
 
 def soon(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.1)
     return condition()
