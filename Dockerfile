@@ -10,7 +10,7 @@ RUN useradd --system --uid 10001 --no-create-home app
 WORKDIR /app
 COPY --from=build /app/.venv .venv
 COPY . .
-RUN python -m compileall -q config externallines messaging portals
+RUN python -m compileall -q config console externallines messaging portals
 USER app
 EXPOSE 8000
 

@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -51,22 +52,25 @@ class RequestLogMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        with bound_contextvars(request_id=str(uuid.uuid4()), ip=_address(request)):
+        with bound_contextvars(request_id=str(uuid.uuid4()), ip=client_address(request)):
             response = self.get_response(request)
             log.log(
                 _level(response.status_code),
                 "request_finished",
-                request=f"{request.method} {request.get_full_path()}",
+                request=f"{request.method} {request.path}",  # a query may name a customer
                 code=response.status_code,
                 user_id=_user_id(request),
             )
         return response
 
 
-def _address(request: HttpRequest) -> str:
-    """Return the caller's address, as the load balancer tells it."""
-    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR") or request.META.get("REMOTE_ADDR", "")
-    return forwarded.partition(",")[0].strip()
+def client_address(request: HttpRequest) -> str | None:
+    """Return whose request it is: who called the load balancer, which tells so as the last in X-Forwarded-For."""
+    told = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+    try:
+        return str(ip_address(told)) if told else request.META.get("REMOTE_ADDR")
+    except ValueError:
+        return request.META.get("REMOTE_ADDR")
 
 
 def _level(status: int) -> int:

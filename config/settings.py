@@ -225,7 +225,7 @@ AXES_ENABLE_ADMIN = False  # the console has a list of its own
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # nobody can lock out a user who sits elsewhere
-AXES_CLIENT_IP_CALLABLE = "console.sign_in.client_address"
+AXES_CLIENT_IP_CALLABLE = "config.middleware.client_address"
 AXES_LOCKOUT_CALLABLE = "console.sign_in.locked"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # a lock ends when its page says so

@@ -21,15 +21,6 @@ from console.base import ConsoleAdmin
 from console.formats import moment
 
 
-def client_address(request: HttpRequest) -> str | None:
-    """Return whose request it is: who called the load balancer, which tells so as the last in X-Forwarded-For."""
-    told = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-    try:
-        return str(ip_address(told))
-    except ValueError:
-        return request.META.get("REMOTE_ADDR")
-
-
 def locked(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:
     """Answer a sign-in that is locked: by a page that says for how long."""
     [attempts] = AxesProxyHandler.get_implementation().get_user_attempts(request, credentials)

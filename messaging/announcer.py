@@ -24,7 +24,7 @@ EXPIRES_SECONDS = 60  # a wake-up that waited longer is stale: the sweep has ann
 CHATS_PER_WAKE_UP = 16  # Celery's own work for a task is more than the delivery of a message
 PAUSE = 0.025  # seconds between two publications
 # Seconds that a wake-up waits at least: a worker that is just settling the last it knew of the chat, and so looks
-# no further, has committed by then (`Delivery.is_last`).
+# no further, has committed by then, or the sweep has to find the chat (`Delivery.is_last`).
 HEAD_START = 0.005
 MAX_WAITING = 50_000  # chats; more than that is left to the sweep
 PAUSE_AFTER_FAILURE = 1.0

@@ -202,4 +202,7 @@ def explain(kind: str) -> DeadEnd:
 def told(kind: str, reason: str) -> str:
     """Return what an operator reads: the reason, or what the kind means, and what to do."""
     dead_end = explain(kind)
-    return f"{reason or dead_end.meaning} {dead_end.advice}"
+    sentence = reason.strip() or dead_end.meaning
+    if sentence[-1] not in ".!?…":  # as many a messenger's are
+        sentence += "."
+    return f"{sentence} {dead_end.advice}"

@@ -160,7 +160,7 @@ def _postpone(delivery: Delivery, delay: float, *, gave_up: bool) -> bool:
         reason = Unreachable(delivery.error or "The other side could not be reached.")
         _settle_surely(partial(_settle_failure, delivery, reason))
         return True
-    return bool(_ours(delivery).due().update(available_at=Now() + timedelta(seconds=delay)))
+    return bool(_ours(delivery).due().update(available_at=Now() + timedelta(seconds=delay), in_hand=False))
 
 
 def _record_part(delivery: Delivery, part_id: str) -> None:

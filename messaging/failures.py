@@ -38,7 +38,8 @@ def give_up(delivery: Delivery, *, by: str) -> bool:
     A worker that comes back after its lease finds it settled, and changes nothing.
     """
     services.lock(delivery.chat_id)
-    delivery.error, delivery.failure = f"Given up by {by}.", GIVEN_UP
+    before = f" Before: {delivery.error}" if delivery.error else ""
+    delivery.error, delivery.failure = f"Given up by {by}.{before}", GIVEN_UP
     if not settle(Delivery.objects.open().at_rest().filter(pk=delivery.pk), delivery):
         return False
     tell(delivery, "")

@@ -240,7 +240,9 @@ class Delivery(models.Model):
     failure = models.CharField(max_length=50, blank=True, default="", db_default="")  # its kind
     in_a_row = models.PositiveIntegerField(default=0, db_default=0)  # failures of that kind, up to now
     ambiguous = models.BooleanField(default=False, db_default=False)  # an earlier attempt may have arrived
-    in_hand = models.BooleanField(default=False, db_default=False)  # of a worker, as long as its lease lasts
+    # Of a worker, as long as its lease lasts. The database's default is for rows of older code, whose claims do
+    # not tell.
+    in_hand = models.BooleanField(default=False, db_default=True)
     created_at = models.DateTimeField(db_default=Now())
     settled_at = models.DateTimeField(null=True, blank=True)
 

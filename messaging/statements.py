@@ -63,14 +63,16 @@ APPEND_MESSAGE = """
             customer_wrote_at = greatest(customer_wrote_at, %(customer_wrote_at)s::timestamptz)
         WHERE id IN (SELECT chat_id FROM message)
     )
-    INSERT INTO messaging_delivery (message_id, chat_id, destination, kind, status, attempts, error, available_at)
-    SELECT id, chat_id, %(destination)s, 'message', 'open', 0, '', statement_timestamp() + %(wait)s FROM message
+    INSERT INTO messaging_delivery (message_id, chat_id, destination, kind, status, attempts, error, in_hand,
+        available_at)
+    SELECT id, chat_id, %(destination)s, 'message', 'open', 0, '', false, statement_timestamp() + %(wait)s
+    FROM message
     RETURNING message_id
 """
 
 APPEND_DELIVERY = """
-    INSERT INTO messaging_delivery (message_id, chat_id, destination, kind, status, attempts, error)
-    VALUES (%s, %s, %s, %s, 'open', 0, '')
+    INSERT INTO messaging_delivery (message_id, chat_id, destination, kind, status, attempts, error, in_hand)
+    VALUES (%s, %s, %s, %s, 'open', 0, '', false)
     RETURNING id
 """
 

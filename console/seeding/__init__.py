@@ -1,7 +1,8 @@
 """Made-up portals, lines, conversations and webhooks of any number, for development: `manage.py seed`.
 
-Nothing here ever leads to a call to the outside by itself. The portals' names end in `.test`, which no resolver
-knows; what waits, waits for a person; no line is ever due for its check.
+Nothing here leads to a call to the world outside. The portals' names end in `.test`, which no resolver knows, so
+that their nightly renewals go nowhere, or to the stand-in that USPACY_API_URL names; what waits, waits for a
+person; no line is ever due for its check.
 """
 
 import uuid

@@ -14,7 +14,7 @@ from tests.stack import ROOT, Stack
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 
-PACKAGES = ("config", "portals", "externallines", "messaging")
+PACKAGES = ("config", "portals", "externallines", "messaging", "console", "templates", "locale")
 PER_SECOND, MOST = 5, 100  # messages each way
 MIGRATION = """
 from django.db import migrations, models

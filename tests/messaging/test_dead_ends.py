@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 
 from externallines.channels import base
@@ -22,7 +23,7 @@ FINAL = {
     "Unsupported": base.Unsupported("There is no such thing."),
     "TooLarge": http.TooLarge("It has 60 MB."),
     "ForbiddenAddress": http.ForbiddenAddress("It is inside."),
-    "Unauthorized": http.Unauthorized("401"),
+    "Unauthorized": http.Unauthorized("Status 401."),
 }
 ALL_KINDS = """
 import django; django.setup()
@@ -188,6 +189,28 @@ class TestGivenUp:
         Delivery.objects.update(available_at=Now())  # the worker was killed, and its lease has lapsed
         assert failures.give_up(row, by="ann")
 
+    def test_what_a_killed_worker_left_and_a_shut_gate_holds_back(self, answer):
+        row = answer()
+        assert delivery._claim(Delivery.objects.get(pk=row.pk))
+        Delivery.objects.update(available_at=Now())
+        left = Delivery.objects.get(pk=row.pk)
+        assert delivery._postpone(left, 60.0, gave_up=False)
+        assert failures.give_up(left, by="ann")
+
+    def test_not_what_an_older_version_may_have_in_hand(self, answer):
+        row = answer()
+        with connection.cursor() as cursor:  # as its INSERT and its claim
+            cursor.execute("UPDATE messaging_delivery SET in_hand = DEFAULT, attempts = 1")
+        Delivery.objects.update(available_at=Now() + timedelta(seconds=180))
+        assert not failures.give_up(row, by="ann")
+
+    def test_why_it_waited_is_kept(self, toy, answer, deliver):
+        stuck = answer("stuck")
+        toy.failures = [http.ServerFault("Status 502.", code="502")]
+        deliver()
+        assert failures.give_up(Delivery.objects.get(pk=stuck.pk), by="ann")
+        assert Delivery.objects.get(pk=stuck.pk).error == "Given up by ann. Before: Status 502."
+
     def test_a_worker_that_comes_back_later_settles_nothing(self, answer):
         row = answer()
         late = Delivery.objects.select_related("message", "chat__line__portal").get(pk=row.pk)
@@ -202,3 +225,8 @@ class TestGivenUp:
         deliver()
         assert not failures.give_up(row, by="ann")
         assert came_to(row)[0] == "sent"
+
+
+@pytest.mark.parametrize("reason", ["Number not on network", "Number not on network.", " Number not on network "])
+def test_a_reason_ends_as_a_sentence_before_what_to_do(reason):
+    assert dead_ends.told("Reported", reason).startswith("Number not on network. ")

@@ -557,6 +557,20 @@ def test_one_portal_that_cannot_be_renewed_does_not_stop_the_others(
     assert second.events.filter(kind="renewed").exists()
 
 
+def test_a_portal_whose_secrets_cannot_be_read_does_not_stop_the_others(
+    world: World, portal: Portal, simulated: SimulatedPortal, beat: Beat, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.uspacy.create_portal("second.uspacy.ua")
+    world.uspacy.install("second.uspacy.ua")
+    Portal.objects.update(refreshed_at=timezone.now() - timedelta(days=1))
+    with connection.cursor() as cursor:  # as after a key that was thrown away
+        cursor.execute("UPDATE portals_portal SET token = 'of another key' WHERE id = %s", [portal.pk])
+    beat.run(tasks.renew_all_tokens)
+    [renewed] = PortalEvent.objects.filter(kind="renewed").values_list("portal__domain", flat=True)
+    assert renewed == "second.uspacy.ua"
+    assert "token_renewal_failed" in caplog.text
+
+
 def test_a_worker_that_ends_begins_no_further_renewal(
     world: World, portal: Portal, simulated: SimulatedPortal
 ) -> None:
