@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 
-from console import conversation, customers, formats, keyset, lanes, masking
+from console import conversation, customers, formats, keyset, lanes, lookups, masking
 from console.base import AFTER, BEFORE
 from console.row_page import RowPageAdmin
 from console.sieve import Sieve, SievedChangeList
@@ -78,7 +78,7 @@ class ChatAdmin(RowPageAdmin):
         if not text:
             return queryset, False
         ids = customers.find(text)
-        if len(ids) >= customers.MOST:
+        if len(ids) >= lookups.MOST:
             self.tell(request, gettext("More chats match than are listed here: write more of the name."), ok=False)
         return queryset.filter(pk__in=ids), False
 

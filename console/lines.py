@@ -1,9 +1,10 @@
 """What support staff see of lines, and what they can do; credentials are never shown."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -18,10 +19,12 @@ from console.base import as_uuid
 from console.formats import MISSING, link, moment
 from console.line_pages import LinePages
 from console.line_rows import LABELS, with_last_message
+from console.lookups import ids_of
 from console.troubles import troubles
 from externallines import services
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
+from portals.words import beginning_like, words_of
 
 CALLED = 10  # lines that one action connects: each may take its seconds
 
@@ -51,8 +54,20 @@ class ChannelFilter(admin.SimpleListFilter):
         return queryset.filter(channel=self.value()) if self.value() else queryset
 
 
+def ways(text: str) -> Iterator[QuerySet[ExternalLine]]:
+    """Yield the lines that a text names: by their name, an id of theirs, or their portal."""
+    lines = ExternalLine.objects
+    if words := beginning_like(text):
+        yield lines.alias(words=words_of("name")).filter(words=words)
+    yield lines.filter(external_id=text)
+    yield lines.filter(uspacy_id=text).exclude(uspacy_id="")  # which the index asks for
+    yield lines.filter(portal__domain__startswith=text.lower())
+    if (key := as_uuid(text)) is not None:
+        yield lines.filter(key=key)
+
+
 class ExternalLineAdmin(LinePages):
-    finds = gettext_lazy("a part of the name, an id of the line, or the beginning of its portal's domain")
+    finds = gettext_lazy("a word of the name, an id of the line, or the beginning of its portal's domain")
     list_display = ("title", "portal_page", "state", "reason", "last_message", "webhook")
     list_filter = ("status", ChannelFilter, PortalFilter)
     list_select_related = ("portal",)
@@ -78,13 +93,7 @@ class ExternalLineAdmin(LinePages):
     )
 
     def find(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
-        return queryset.filter(
-            Q(name__icontains=text)
-            | Q(external_id=text)
-            | Q(uspacy_id=text)
-            | Q(key=as_uuid(text))
-            | Q(portal__domain__startswith=text.lower())
-        )
+        return queryset.filter(pk__in=ids_of(ways(text)))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return with_last_message(super().get_queryset(request).defer("credentials"))

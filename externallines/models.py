@@ -2,11 +2,13 @@
 
 import uuid
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
 
 from portals.fields import EncryptedJSONField
 from portals.models import Portal
+from portals.words import words_of
 
 
 class LineQuerySet(models.QuerySet["ExternalLine"]):
@@ -76,6 +78,9 @@ class ExternalLine(models.Model):
             models.Index(fields=["checked_at"], condition=models.Q(status="active"), name="line_to_check"),
             models.Index(fields=["status", "-id"], name="line_status"),
             models.Index(fields=["-id"], condition=~models.Q(warning=""), name="line_warned"),
+            GinIndex(words_of("name"), name="line_words"),
+            models.Index(fields=["external_id"], name="line_external_id"),
+            models.Index(fields=["uspacy_id"], condition=~models.Q(uspacy_id=""), name="line_uspacy_id"),
         ]
 
     def __str__(self) -> str:

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
-from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import Exists, Func, OuterRef, Q, Value
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -15,11 +14,9 @@ from externallines.models import ExternalLine
 from portals.fields import EncryptedTextField
 from portals.models import Portal
 from portals.rows import fetch
+from portals.words import words_of
 
 USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
-
-# What is between the words of a name. PostgreSQL would take john.smith for a host, +380... for a number.
-BETWEEN_WORDS = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~’ʼ‘“”«»–—…"
 
 
 def id_list() -> "ArrayField[list[str], list[str]]":
@@ -30,13 +27,6 @@ def id_list() -> "ArrayField[list[str], list[str]]":
 def by_time(field: str, *, name: str) -> BrinIndex:
     """Return an index for counting the rows of an hour, which lie together: it is tiny, and costs no writes."""
     return BrinIndex(fields=[field], name=name, pages_per_range=32, autosummarize=True)
-
-
-def words_of(field: str) -> SearchVector:
-    """Return the words of a field, as the index `chat_words` has them."""
-    blanks = Value(" " * len(BETWEEN_WORDS))
-    spaced = Func(field, Value(BETWEEN_WORDS), blanks, function="translate", output_field=models.TextField())
-    return SearchVector(spaced, config="simple")
 
 
 class Chat(models.Model):

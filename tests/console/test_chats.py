@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from console import conversation, customers, sieve
+from console import conversation, customers, lookups, sieve
 from externallines.models import ExternalLine
 from messaging.models import Attachment, Chat, Delivery, Message, WebhookEvent
 from portals.models import Portal
@@ -121,7 +121,7 @@ def test_chats_are_found_by_the_beginning_of_a_portals_domain(line, chat):
 
 
 def test_of_too_many_some_are_listed_and_that_is_said(staff, line, monkeypatch):
-    monkeypatch.setattr(customers, "MOST", 3)
+    monkeypatch.setattr(lookups, "MOST", 3)
     for _number in range(5):
         make_chat(line, name="Anna")
     answer = staff().get(LIST, {"q": "anna"})

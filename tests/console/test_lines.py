@@ -11,6 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
+from console.lines import ways
+from console.lookups import ids_of
 from console.rights import SUPERVISOR, SUPPORT
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
@@ -89,6 +91,25 @@ def listed(admin_client, query):
 def test_a_line_is_found_by_what_support_is_told(admin_client, line, what):
     make_line(1)
     assert listed(admin_client, f"q={getattr(line, what)}") == ["Shop 0"]
+
+
+@pytest.mark.parametrize(("text", "names"), [("sho", ["Shop 0", "Shop 1"]), ("1 SHOP", ["Shop 1"]), ("hop", [])])
+def test_a_line_is_found_by_the_beginnings_of_words_of_its_name(admin_client, line, text, names):
+    make_line(1)
+    assert listed(admin_client, f"q={text}") == names
+
+
+def test_a_search_for_lines_reads_no_whole_table(line):
+    with CaptureQueriesContext(connection) as captured:
+        ids_of(ways("romashka"))
+    [search] = captured
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {search['sql']}")
+        plan = "\n".join(row for (row,) in cursor.fetchall())
+    assert "Seq Scan" not in plan
+    for index in ("line_words", "line_external_id", "line_uspacy_id"):
+        assert index in plan
 
 
 @pytest.mark.parametrize("query", ["nobody", "ї", "00000000-0000-4000-8000-000000000000"])
