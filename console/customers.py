@@ -12,15 +12,20 @@ from portals.words import beginning_like, words_of
 
 PHONE = re.compile(r"[\d\s()+.-]{5,}")
 
+OF_PORTAL = 2_000  # messages that are looked through for a portal's
+
 NEWEST_OF_PORTALS = """
     SELECT chat.id FROM (
-        SELECT line.id FROM externallines_externalline line
-        JOIN portals_portal portal ON portal.id = line.portal_id
-        WHERE portal.domain LIKE %(domain)s ORDER BY portal.domain LIMIT 50
+        SELECT id FROM externallines_externalline WHERE portal_id = ANY(%(portals)s) LIMIT 50
     ) line CROSS JOIN LATERAL (
         SELECT id, last_message_at FROM messaging_chat WHERE line_id = line.id
         ORDER BY last_message_at DESC, id DESC LIMIT %(most)s
     ) chat ORDER BY chat.last_message_at DESC, chat.id DESC LIMIT %(most)s
+"""
+NEWEST_IN_CHATS = """
+    SELECT message.id FROM unnest(%(chats)s::bigint[]) chat (id) CROSS JOIN LATERAL (
+        SELECT id FROM messaging_message WHERE chat_id = chat.id ORDER BY id DESC LIMIT 200
+    ) message ORDER BY message.id DESC LIMIT %(most)s
 """
 
 
@@ -30,8 +35,14 @@ def find(text: str) -> list[int]:
 
 
 def newest_of_portals(domain: str) -> list[int]:
-    """Return the ids of the newest chats of the portals whose domain begins like this."""
-    return lookups.ids(NEWEST_OF_PORTALS, {"domain": lookups.beginning_with(domain.lower()), "most": lookups.MOST})
+    """Return the ids of the newest chats of the portals that a domain, or its beginning, names."""
+    portals = lookups.portals_named(domain)
+    return lookups.ids(NEWEST_OF_PORTALS, {"portals": portals, "most": lookups.MOST}) if portals else []
+
+
+def newest_messages_of_portals(domain: str) -> list[int]:
+    """Return the ids of the newest messages in these chats."""
+    return lookups.ids(NEWEST_IN_CHATS, {"chats": newest_of_portals(domain), "most": OF_PORTAL})
 
 
 def _ways(text: str) -> Iterator[QuerySet[Chat]]:

@@ -289,8 +289,8 @@ def test_who_may_not_is_not_offered_to_send_again(staff, chat):
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({}, "A worker is at it"),
-        ({"attempts": 2, "error": "Status 502."}, "Status 502."),
+        ({}, "A worker takes it in a moment."),
+        ({"attempts": 2, "error": "Status 502."}, "Last attempt: Status 502."),
     ],
 )
 def test_what_a_lane_waits_for_is_told(staff, chat, line, fields, told):

@@ -120,7 +120,7 @@ def test_a_search_for_what_is_not_there_finds_nothing(admin_client, line, query)
 def test_the_list_can_be_narrowed_to_a_status_and_a_channel(admin_client, line):
     make_line(1, status="active")
     offered = admin_client.get(LIST).context["cl"].filter_specs
-    assert [spec.title for spec in offered] == ["status", "channel"]
+    assert [spec.title for spec in offered] == ["status", "channel", "portal (domain)"]
     assert listed(admin_client, "status__exact=error") == ["Shop 0"]
     assert listed(admin_client, "channel=webhook") == ["Shop 0", "Shop 1"]
     assert listed(admin_client, "channel=telegram") == []
@@ -181,7 +181,14 @@ def test_the_list_shows_channel_reason_warning_webhook_and_last_message(admin_cl
 def test_the_list_can_be_narrowed_to_a_portal(admin_client, line):
     make_line(1)
     assert listed(admin_client, "portal=acme-1.uspacy.ua") == ["Shop 1"]
+    assert listed(admin_client, "portal=acme-") == ["Shop 0", "Shop 1"]
     assert listed(admin_client, "portal=nobody") == []
+
+
+def test_a_whole_domain_names_no_other_that_begins_like_it(admin_client, line):
+    make_line(1)
+    Portal.objects.filter(domain__startswith="acme-1").update(domain="acme-0.uspacy.ua.example")
+    assert listed(admin_client, "portal=acme-0.uspacy.ua") == ["Shop 0"]
 
 
 def test_the_page_shows_what_fails_on_the_line_and_on_no_other(staff, line):

@@ -7,17 +7,25 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from messaging import dead_ends, receipts
+from messaging import dead_ends, receipts, statements
 from messaging.dead_ends import DeadEnd
-from messaging.models import Delivery
+from messaging.models import Chat, Delivery
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a delivery has not been made yet, and when it is tried, None until somebody has done something."""
+    """Why a delivery has not been made yet, and when it is tried, None where the reason has no known end."""
 
     reason: str
     until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A lane of a chat with something to deliver, and what its first delivery waits for."""
+
+    head: Delivery
+    wait: Wait
 
 
 def explained(kind: str) -> DeadEnd:
@@ -49,6 +57,11 @@ def wait_of(delivery: Delivery, ahead: Delivery | None) -> Wait:
     if due > timezone.now() + timedelta(seconds=5):
         return Wait(_("There is no room for another call to the other side now."), due)
     return Wait(_("A worker takes it in a moment."), due)
+
+
+def waiting(chat: Chat) -> list[Lane]:
+    """Return the lanes of a chat which have something to deliver, Uspacy's first."""
+    return [Lane(head, wait_of(head, None)) for head in statements.heads(chat.pk)]
 
 
 def with_repeats(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
