@@ -17,6 +17,7 @@ from console.rights import SUPERVISOR, SUPPORT
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
 from externallines.services import webhook_url
+from messaging.dead_ends import DEAD_ENDS
 from messaging.models import Chat, Delivery
 from portals.models import Portal
 from tests.console.desk import failed_message
@@ -72,6 +73,11 @@ def test_the_page_shows_everything_but_the_credentials(admin_client, line):
     html = page(admin_client, f"{LIST}{line.pk}/change/")
     for shown in ("Shop 0", "acme-0.uspacy.ua", str(line.key), "account-0", "uspacy-0", "Needs attention", "401"):
         assert shown in html
+
+
+def test_each_line_has_a_box_to_choose_it(admin_client, line):
+    html = page(admin_client, LIST)
+    assert re.search(rf'<input[^>]*name="_selected_action"[^>]*value="{line.pk}"', html)
 
 
 def test_credentials_are_never_shown(admin_client, line):
@@ -200,6 +206,18 @@ def test_the_page_shows_what_fails_on_the_line_and_on_no_other(staff, line):
     html = page(staff(), f"{LIST}{line.pk}/change/")
     assert "The chat is closed." in html
     assert "Nobody" not in html
+
+
+def test_the_page_says_what_a_problem_means_and_what_to_do(staff, line):
+    chat = Chat.objects.create(line=line, external_id="x", uspacy_id=uuid.uuid4())
+    failed_message(chat)
+    Delivery.objects.update(failure="Blocked")
+    html = page(staff(), f"{LIST}{line.pk}/change/")
+    for told in (DEAD_ENDS["AccountProblem"].advice, DEAD_ENDS["Blocked"].name, DEAD_ENDS["Blocked"].advice):
+        assert escape(told) in html
+    ExternalLine.objects.update(activated_at=None)
+    html = page(staff(), f"{LIST}{line.pk}/change/")
+    assert escape(DEAD_ENDS["LineConnecting"].advice) in html
 
 
 def test_what_the_owner_enters_at_the_messenger_is_shown_to_copy(admin_client, line):
