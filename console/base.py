@@ -44,6 +44,7 @@ class KeysetChangeList(ChangeList):
         self.after, self.before = (asked.pop(name, [""])[-1] for name in (AFTER, BEFORE))
         request.GET = asked  # type: ignore[assignment]  # what is left are filters: links to others begin anew
         super().__init__(request, *args, **kwargs)
+        self.title = capfirst(self.opts.verbose_name_plural)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
         return list(self.model_admin.keyset)

@@ -68,13 +68,13 @@ class DeliveryAdmin(RowPageAdmin):
 
     @admin.display(description=gettext_lazy("what"))
     def what(self, delivery: Delivery) -> str:
-        return f"{_(delivery.get_kind_display())} → {_(delivery.get_destination_display())}"
+        return f"{delivery.get_kind_display()} → {delivery.get_destination_display()}"
 
     @display(description=gettext_lazy("state"), label=TONES)  # type: ignore[untyped-decorator]
     def state(self, delivery: Any) -> tuple[str, str]:
         if delivery.status == Delivery.Status.FAILED and delivery.was_repeated:
             return "repeated", _("Sent again since")
-        return delivery.status, _(delivery.get_status_display())
+        return delivery.status, delivery.get_status_display()
 
     @admin.display(description=gettext_lazy("why"))
     def why(self, delivery: Delivery) -> SafeString | str:
@@ -129,7 +129,6 @@ class DeliveryAdmin(RowPageAdmin):
             "subtitle": f"#{delivery.pk}",
             "state": self.state(row),
             "tone": TONES[self.state(row)[0]],
-            "dead_end": reasons.dead_end_of(delivery),
             "wait": reasons.wait_of(delivery, lane[0] if lane else None) if is_open else None,
             "lane": lane[:LANE_SHOWN],
             "lane_is_longer": len(lane) > LANE_SHOWN,

@@ -32,7 +32,7 @@ class StateFilter(DropdownFilter):
         self.default = ALL if any(request.GET.get(name) for name in NARROWING) else UNSETTLED
         return [
             (UNSETTLED, _("Failed or waiting")),
-            *((state.value, _(state.label)) for state in Delivery.Status),
+            *Delivery.Status.choices,
             (ALL, _("All")),
         ]
 
@@ -81,7 +81,7 @@ class KindFilter(SieveDropdown):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(kind.value, _(kind.label)) for kind in Delivery.Kind]
+        return Delivery.Kind.choices
 
     def condition(self, value: str) -> Q:
         return Q(kind=value)

@@ -33,7 +33,7 @@ class OutcomeFilter(SieveDropdown):
     parameter_name = "outcome__exact"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(outcome.value, _(outcome.label)) for outcome in WebhookEvent.Outcome]
+        return WebhookEvent.Outcome.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         failed = WebhookEvent.Outcome.FAILED  # for which there is an index
@@ -108,7 +108,7 @@ class WebhookEventAdmin(RowPageAdmin):
 
     @display(description=gettext_lazy("outcome"), label=TONES)  # type: ignore[untyped-decorator]
     def outcome_shown(self, event: WebhookEvent) -> tuple[str, str]:
-        return event.outcome, _(event.get_outcome_display())
+        return event.outcome, event.get_outcome_display()
 
     @admin.display(description=gettext_lazy("reason"))
     def reason_shown(self, event: WebhookEvent) -> str:

@@ -5,6 +5,7 @@ import uuid
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from portals.fields import EncryptedJSONField
 from portals.models import Portal
@@ -29,10 +30,10 @@ class ExternalLine(models.Model):
     """
 
     class Status(models.TextChoices):
-        CONNECTING = "connecting", "Connecting"
-        ACTIVE = "active", "Active"
-        ERROR = "error", "Needs attention"
-        DISABLED = "disabled", "Disconnected"
+        CONNECTING = "connecting", _("Connecting")
+        ACTIVE = "active", _("Active")
+        ERROR = "error", _("Needs attention")
+        DISABLED = "disabled", _("Disconnected")
 
     portal = models.ForeignKey(Portal, models.CASCADE, related_name="lines")
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)  # the public handle in URLs
