@@ -32,7 +32,7 @@ class OutcomeFilter(SieveDropdown):
     title = gettext_lazy("outcome")
     parameter_name = "outcome__exact"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return WebhookEvent.Outcome.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
