@@ -8,7 +8,9 @@ class ConsoleConfig(AppConfig):
     verbose_name = _("Support console")
 
     def ready(self) -> None:
+        from console import names
         from console.rights import grant_to_groups
 
+        names.apply()
         # Sent only for apps that have models, which the console has not.
         post_migrate.connect(grant_to_groups, sender=apps.get_app_config("messaging"))

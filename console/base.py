@@ -1,19 +1,23 @@
 """What all pages of the console share: read-only, keyset pages, actions that need a right and are logged."""
 
+import functools
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import escape
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import mark_safe
 from django.utils.text import capfirst
-from unfold.admin import ModelAdmin
+from django.utils.translation import get_language
+from unfold.admin import ModelAdmin, checkbox
 from unfold.views import ChangeList
 
 from console import keyset
@@ -40,6 +44,7 @@ class KeysetChangeList(ChangeList):
         self.after, self.before = (asked.pop(name, [""])[-1] for name in (AFTER, BEFORE))
         request.GET = asked  # type: ignore[assignment]  # what is left are filters: links to others begin anew
         super().__init__(request, *args, **kwargs)
+        self.title = capfirst(self.opts.verbose_name_plural)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
         return list(self.model_admin.keyset)
@@ -69,6 +74,13 @@ class KeysetChangeList(ChangeList):
             after=self.after,
             before=self.before,
         )
+
+
+@functools.cache
+def _checkbox(language: str) -> str:
+    """Return the box before a row, with a place for its key: the widget takes a tenth of a long list's time."""
+    box: str = checkbox.render(ACTION_CHECKBOX_NAME, "KEY")
+    return box
 
 
 class ConsoleAdmin(ModelAdmin):
@@ -104,6 +116,10 @@ class ConsoleAdmin(ModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         text = search_term.strip().replace("\x00", "")
         return (self.find(queryset, text) if text else queryset), False
+
+    @admin.display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: Model) -> str:
+        return mark_safe(_checkbox(get_language()).replace("KEY", escape(obj.pk)))  # noqa: S308
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         return KeysetChangeList

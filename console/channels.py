@@ -3,7 +3,9 @@
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from console.formats import link
 from externallines.channels import CHANNELS
+from externallines.models import ExternalLine
 
 SYMBOLS = {
     "webhook": "webhook",
@@ -26,6 +28,17 @@ def symbol(slug: str) -> SafeString:
         '<span class="material-symbols-outlined console-channel" data-channel="{}" aria-hidden="true">{}</span>',
         slug,
         SYMBOLS.get(slug, ANY_SYMBOL),
+    )
+
+
+def of_line(line: ExternalLine, note: str = "") -> SafeString:
+    """Show a line as a link, with its channel's symbol and name, and a note."""
+    told = f"{label(line.channel)} · {note}" if note else label(line.channel)
+    return format_html(
+        '<span class="console-badge">{}<span>{}<br><small>{}</small></span></span>',
+        symbol(line.channel),
+        link(line, line.name),
+        told,
     )
 
 

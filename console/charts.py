@@ -72,8 +72,9 @@ class Column:
 
     @property
     def url(self) -> str:
-        """The list of its messages."""
-        return self._list_url(created_at__gte=self.start, created_at__lt=self.hours[-1] + figures.HOUR)
+        """The list of its messages, up to the last one that was counted."""
+        last = {"id__lte": max(row.last_id or 0 for row in self.rows)} if self.rows else {}
+        return self._list_url(created_at__gte=self.start, created_at__lt=self.hours[-1] + figures.HOUR, **last)
 
     @property
     def inbound_url(self) -> str:

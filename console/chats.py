@@ -7,18 +7,18 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 
-from console import conversation, customers, formats, keyset, lanes, masking
+from console import channels, conversation, customers, formats, keyset, lookups, masking, reasons
 from console.base import AFTER, BEFORE
+from console.filters import ChannelFilter, PortalFilter, SieveDropdown
 from console.row_page import RowPageAdmin
-from console.sieve import Sieve, SievedChangeList
+from console.sieve import SievedChangeList
 from externallines.channels import CHANNELS
 from externallines.channels.meta import WINDOW, Meta
 from messaging.models import Chat, Delivery, Message
@@ -27,29 +27,7 @@ LATELY = 20  # messages of a chat of which the list tells whether one failed
 WAITS_AFTER = timedelta(minutes=1)  # what is younger is on its way
 
 
-class PortalFilter(TextFilter):
-    """Keep the newest chats of portals by the beginning of their domain."""
-
-    title = _("portal")
-    parameter_name = "portal"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        domain = (self.value() or "").strip().replace("\x00", "")
-        return queryset.filter(pk__in=customers.newest_of_portals(domain)) if domain else queryset
-
-
-class ChannelFilter(Sieve):
-    title = _("channel")
-    parameter_name = "channel"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(slug, channel.label) for slug, channel in CHANNELS.items()]
-
-    def condition(self, value: str) -> Q:
-        return Q(line__channel=value)
-
-
-class BlockedFilter(Sieve):
+class BlockedFilter(SieveDropdown):
     title = _("customer")
     parameter_name = "blocked"
 
@@ -78,7 +56,7 @@ class ChatAdmin(RowPageAdmin):
         if not text:
             return queryset, False
         ids = customers.find(text)
-        if len(ids) >= customers.MOST:
+        if len(ids) >= lookups.MOST:
             self.tell(request, gettext("More chats match than are listed here: write more of the name."), ok=False)
         return queryset.filter(pk__in=ids), False
 
@@ -104,7 +82,7 @@ class ChatAdmin(RowPageAdmin):
 
     @admin.display(description=_("line"))
     def on_line(self, chat: Chat) -> SafeString:
-        return format_html("{} <small>{}</small>", formats.link(chat.line, chat.line.name), chat.line.channel)
+        return channels.of_line(chat.line)
 
     @admin.display(description=_("portal"))
     def portal(self, chat: Chat) -> str:
@@ -141,7 +119,7 @@ class ChatAdmin(RowPageAdmin):
             "page": page,
             "wanted": wanted,
             "readable": readable,
-            "lanes": lanes.waiting(row),
+            "lanes": reasons.waiting(row),
             "window_ends": window_ends(row),
             "now": timezone.now(),
             "may_send_again": request.user.has_perm("messaging.requeue_delivery"),

@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import display
 
-from console import delivery_filters, formats, resending, troubled
+from console import channels, delivery_filters, formats, reasons, resending
 from console.base import as_uuid
+from console.filters import ChannelFilter, PortalFilter
 from console.moments import SinceFilter, UntilFilter
 from console.row_page import RowPageAdmin
 from console.sieve import SievedChangeList
@@ -33,8 +34,8 @@ class DeliveryAdmin(RowPageAdmin):
         delivery_filters.FailureFilter,
         delivery_filters.DestinationFilter,
         delivery_filters.KindFilter,
-        delivery_filters.ChannelFilter,
-        delivery_filters.PortalFilter,
+        ChannelFilter,
+        PortalFilter,
         SinceFilter,
         UntilFilter,
     )
@@ -55,7 +56,7 @@ class DeliveryAdmin(RowPageAdmin):
         return SievedChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return troubled.with_repeats(super().get_queryset(request))
+        return reasons.with_repeats(super().get_queryset(request))
 
     def get_urls(self) -> list[URLPattern]:
         resend = path(
@@ -67,13 +68,13 @@ class DeliveryAdmin(RowPageAdmin):
 
     @admin.display(description=gettext_lazy("what"))
     def what(self, delivery: Delivery) -> str:
-        return f"{_(delivery.get_kind_display())} → {_(delivery.get_destination_display())}"
+        return f"{delivery.get_kind_display()} → {delivery.get_destination_display()}"
 
     @display(description=gettext_lazy("state"), label=TONES)  # type: ignore[untyped-decorator]
     def state(self, delivery: Any) -> tuple[str, str]:
         if delivery.status == Delivery.Status.FAILED and delivery.was_repeated:
             return "repeated", _("Sent again since")
-        return delivery.status, _(delivery.get_status_display())
+        return delivery.status, delivery.get_status_display()
 
     @admin.display(description=gettext_lazy("why"))
     def why(self, delivery: Delivery) -> SafeString | str:
@@ -83,7 +84,7 @@ class DeliveryAdmin(RowPageAdmin):
             return Truncator(reason).chars(90)
         if not delivery.failure:
             return Truncator(delivery.error).chars(90) or formats.MISSING
-        name = troubled.explained(delivery.failure).name
+        name = reasons.explained(delivery.failure).name
         return format_html("<strong>{}</strong> <small>{}</small>", name, Truncator(delivery.error).chars(90))
 
     @admin.display(description=gettext_lazy("chat"))
@@ -92,8 +93,7 @@ class DeliveryAdmin(RowPageAdmin):
 
     @admin.display(description=gettext_lazy("line"))
     def on_line(self, delivery: Delivery) -> SafeString:
-        line = delivery.chat.line
-        return format_html("{}<br><small>{}</small>", formats.link(line, line.name), line.portal)
+        return channels.of_line(delivery.chat.line, str(delivery.chat.line.portal))
 
     @admin.display(description=gettext_lazy("since"))
     def created(self, delivery: Delivery) -> str:
@@ -129,8 +129,7 @@ class DeliveryAdmin(RowPageAdmin):
             "subtitle": f"#{delivery.pk}",
             "state": self.state(row),
             "tone": TONES[self.state(row)[0]],
-            "dead_end": troubled.dead_end_of(delivery),
-            "wait": troubled.wait_of(delivery, lane[0] if lane else None) if is_open else None,
+            "wait": reasons.wait_of(delivery, lane[0] if lane else None) if is_open else None,
             "lane": lane[:LANE_SHOWN],
             "lane_is_longer": len(lane) > LANE_SHOWN,
             "page_actions": [(fitting, offered[fitting][2])] if can else [],

@@ -6,18 +6,14 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import DropdownFilter, TextFilter
-from unfold.contrib.filters.forms import DropdownForm
+from unfold.contrib.filters.admin import DropdownFilter
 
-from console.sieve import Sieve
-from externallines.channels import CHANNELS
-from externallines.models import ExternalLine
+from console.filters import SieveDropdown
 from messaging.dead_ends import DEAD_ENDS
 from messaging.models import Delivery
 
 UNSETTLED, ALL = "unsettled", "all"
 NARROWING = ("q", "message", "message__id__exact", "chat", "chat__id__exact")  # whoever names one wants all of it
-MOST_LINES = 1_000
 
 
 def unsettled(**fields: str) -> Q:
@@ -36,7 +32,7 @@ class StateFilter(DropdownFilter):
         self.default = ALL if any(request.GET.get(name) for name in NARROWING) else UNSETTLED
         return [
             (UNSETTLED, _("Failed or waiting")),
-            *((state.value, _(state.label)) for state in Delivery.Status),
+            *Delivery.Status.choices,
             (ALL, _("All")),
         ]
 
@@ -69,12 +65,6 @@ class FailureFilter(DropdownFilter):
         return queryset
 
 
-class SieveDropdown(Sieve, DropdownFilter):
-    """A filter without an index, as a choice in a form."""
-
-    form_class = DropdownForm
-
-
 class DestinationFilter(SieveDropdown):
     title = gettext_lazy("direction")
     parameter_name = "destination"
@@ -91,32 +81,7 @@ class KindFilter(SieveDropdown):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(kind.value, _(kind.label)) for kind in Delivery.Kind]
+        return Delivery.Kind.choices
 
     def condition(self, value: str) -> Q:
         return Q(kind=value)
-
-
-class ChannelFilter(SieveDropdown):
-    title = gettext_lazy("channel")
-    parameter_name = "channel"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(slug, channel.label) for slug, channel in CHANNELS.items()]
-
-    def condition(self, value: str) -> Q:
-        return Q(chat__line__channel=value)
-
-
-class PortalFilter(TextFilter):
-    """Keep what belongs to portals whose domain begins so."""
-
-    title = gettext_lazy("portal (domain)")
-    parameter_name = "portal"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        domain = (self.value() or "").strip().lower().replace("\x00", "")
-        if not domain:
-            return queryset
-        lines = ExternalLine.objects.filter(portal__domain__startswith=domain)
-        return queryset.filter(chat__line__in=list(lines.values_list("pk", flat=True)[:MOST_LINES]))

@@ -11,14 +11,14 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
-from console import formats, payloads, troubled
+from console import channels, formats, masking, payloads, reasons
 from console.base import as_uuid
+from console.filters import SieveDropdown
 from console.moments import SinceFilter, UntilFilter
 from console.row_page import RowPageAdmin
-from console.sieve import Sieve, SievedChangeList
+from console.sieve import SievedChangeList
 from externallines.models import ExternalLine
 from messaging import inbox
 from messaging.models import USPACY, Chat, Message, WebhookEvent
@@ -28,12 +28,12 @@ AT_ONCE = 100
 TONES = {"accepted": "success", "ignored": "info", "failed": "danger"}
 
 
-class OutcomeFilter(Sieve, DropdownFilter):
+class OutcomeFilter(SieveDropdown):
     title = gettext_lazy("outcome")
     parameter_name = "outcome__exact"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(outcome.value, _(outcome.label)) for outcome in WebhookEvent.Outcome]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return WebhookEvent.Outcome.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         failed = WebhookEvent.Outcome.FAILED  # for which there is an index
@@ -43,7 +43,7 @@ class OutcomeFilter(Sieve, DropdownFilter):
         return Q(outcome=value)
 
 
-class SourceFilter(Sieve, DropdownFilter):
+class SourceFilter(SieveDropdown):
     title = gettext_lazy("source")
     parameter_name = "from"
 
@@ -104,16 +104,16 @@ class WebhookEventAdmin(RowPageAdmin):
             return "Uspacy"
         if event.line is None:
             return format_html("{} <small>{}</small>", _("A line that is gone"), event.source)
-        return format_html("{} <small>{}</small>", formats.link(event.line, event.line.name), event.line.channel)
+        return channels.of_line(event.line)
 
     @display(description=gettext_lazy("outcome"), label=TONES)  # type: ignore[untyped-decorator]
     def outcome_shown(self, event: WebhookEvent) -> tuple[str, str]:
-        return event.outcome, _(event.get_outcome_display())
+        return event.outcome, event.get_outcome_display()
 
     @admin.display(description=gettext_lazy("reason"))
     def reason_shown(self, event: WebhookEvent) -> str:
         if event.outcome == WebhookEvent.Outcome.FAILED:
-            return troubled.explained("EventFailed").name
+            return reasons.explained("EventFailed").name
         return event.reason or formats.MISSING
 
     @admin.display(description=gettext_lazy("received"))
@@ -123,7 +123,7 @@ class WebhookEventAdmin(RowPageAdmin):
     # the page of one
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        readable = request.user.has_perm("messaging.read_message")
+        readable = masking.may_read(request)
         key = as_uuid(row.source)
         row.line = ExternalLine.objects.select_related("portal").filter(key=key).first() if key else None
         offered = self.get_actions(request)
@@ -135,7 +135,7 @@ class WebhookEventAdmin(RowPageAdmin):
             "tone": TONES[row.outcome],
             "outcome": self.outcome_shown(row)[1],
             "source": self.came_from(row),
-            "dead_end": troubled.explained("EventFailed") if failed else None,
+            "dead_end": reasons.explained("EventFailed") if failed else None,
             "payload": payloads.show(row.payload, readable=readable),
             "traceback": payloads.show_traceback(row.error, readable=readable),
             "told_of": told_of(row),

@@ -1,9 +1,10 @@
 """What support staff see of lines, and what they can do; credentials are never shown."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -11,50 +12,43 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from console import channels
 from console.base import as_uuid
+from console.filters import ChannelFilter, PortalFilter
 from console.formats import MISSING, link, moment
 from console.line_pages import LinePages
 from console.line_rows import LABELS, with_last_message
+from console.lookups import ids_of
+from console.sieve import SievedChangeList
 from console.troubles import troubles
 from externallines import services
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
+from portals.words import beginning_like, words_of
 
 CALLED = 10  # lines that one action connects: each may take its seconds
 
 
-class PortalFilter(admin.SimpleListFilter):
-    """Narrows the list to one portal, where a link asks for it; with 10,000 of them there is nothing to choose."""
-
-    title = gettext_lazy("portal")
-    parameter_name = "portal"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        domain = request.GET.get(self.parameter_name)
-        return [(domain, domain)] if domain else []
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[ExternalLine]) -> QuerySet[ExternalLine]:
-        return queryset.filter(portal__domain=self.value()) if self.value() else queryset
-
-
-class ChannelFilter(admin.SimpleListFilter):
-    title = gettext_lazy("channel")
-    parameter_name = "channel"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(slug, channel.label) for slug, channel in CHANNELS.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[ExternalLine]) -> QuerySet[ExternalLine]:
-        return queryset.filter(channel=self.value()) if self.value() else queryset
+def ways(text: str) -> Iterator[QuerySet[ExternalLine]]:
+    """Yield the lines that a text names: by their name, an id of theirs, or their portal."""
+    lines = ExternalLine.objects
+    if words := beginning_like(text):
+        yield lines.alias(words=words_of("name")).filter(words=words)
+    yield lines.filter(external_id=text)
+    yield lines.filter(uspacy_id=text).exclude(uspacy_id="")  # which the index asks for
+    yield lines.filter(portal__domain__startswith=text.lower())
+    if (key := as_uuid(text)) is not None:
+        yield lines.filter(key=key)
 
 
 class ExternalLineAdmin(LinePages):
-    finds = gettext_lazy("a part of the name, an id of the line, or the beginning of its portal's domain")
+    finds = gettext_lazy("a word of the name, an id of the line, or the beginning of its portal's domain")
     list_display = ("title", "portal_page", "state", "reason", "last_message", "webhook")
-    list_filter = ("status", ChannelFilter, PortalFilter)
+    list_filter = (("status", ChoicesDropdownFilter), ChannelFilter, PortalFilter)
+    list_filter_submit = True
     list_select_related = ("portal",)
     change_form_template = "console/line.html"
     actions = page_actions = ("reconnect", "disconnect")
@@ -78,16 +72,13 @@ class ExternalLineAdmin(LinePages):
     )
 
     def find(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
-        return queryset.filter(
-            Q(name__icontains=text)
-            | Q(external_id=text)
-            | Q(uspacy_id=text)
-            | Q(key=as_uuid(text))
-            | Q(portal__domain__startswith=text.lower())
-        )
+        return queryset.filter(pk__in=ids_of(ways(text)))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return with_last_message(super().get_queryset(request).defer("credentials"))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SievedChangeList]:
+        return SievedChangeList
 
     def get_urls(self) -> list[URLPattern]:
         edit = path(

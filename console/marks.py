@@ -21,13 +21,7 @@ ICONS = {
     Status.READ: "done_all",
     Status.FAILED: "error",
 }
-TO_CUSTOMER = {
-    Status.QUEUED: _("Queued"),
-    Status.SENT: _("Sent"),
-    Status.DELIVERED: _("Delivered"),
-    Status.READ: _("Read"),
-    Status.FAILED: _("Failed"),
-}
+TO_CUSTOMER = {status: status.label for status in Status}
 TO_USPACY = {
     Status.QUEUED: _("On its way to Uspacy"),
     Status.SENT: _("In Uspacy"),

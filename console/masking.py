@@ -4,6 +4,7 @@ from django.http import HttpRequest
 from django.utils.translation import ngettext
 
 READ = "messaging.read_message"
+HIDDEN = "••••"
 
 
 def may_read(request: HttpRequest) -> bool:
@@ -16,4 +17,4 @@ def personal(text: str, *, readable: bool) -> str:
     if readable or not text:
         return text
     count = len(text)
-    return ngettext("•••• %(count)d character", "•••• %(count)d characters", count) % {"count": count}
+    return f"{HIDDEN} {ngettext('%(count)d character', '%(count)d characters', count) % {'count': count}}"

@@ -1,54 +1,27 @@
 """Messages: found by state, direction, channel, portal, time and ids, and all that is known of one."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
-from unfold.widgets import INPUT_CLASSES
 
-from console import conversation, customers, formats, marks, masking
+from console import channels, conversation, formats, marks, masking
 from console.base import as_uuid
+from console.filters import ChannelFilter, PortalFilter, SieveDropdown
+from console.moments import SinceFilter, UntilFilter
 from console.row_page import RowPageAdmin
-from console.sieve import Sieve, SievedChangeList
-from externallines.channels import CHANNELS
+from console.sieve import SievedChangeList
 from messaging.models import Message
 
-OF_PORTAL = 2_000  # messages that are looked through for a portal's
 SOME = 50  # messages with one id: a messenger's is one of its chat
 SHOWN = 20  # deliveries and replies on the page of a message
-
-# Ids rise with time: twenty-odd looks at the index of ids find the first one that is not older than a moment.
-FIRST_SINCE = """
-    WITH RECURSIVE search (low, high) AS (
-        SELECT min(id), max(id) + 1 FROM messaging_message
-        UNION ALL
-        SELECT
-            CASE WHEN found.created_at < %(moment)s THEN found.id + 1 ELSE low END,
-            CASE WHEN found.created_at < %(moment)s THEN high ELSE (low + high) / 2 END
-        FROM search, LATERAL (
-            SELECT id, created_at FROM messaging_message WHERE id >= (low + high) / 2 ORDER BY id LIMIT 1
-        ) found
-        WHERE low < high
-    )
-    SELECT max(low) FROM search
-"""
-NEWEST_OF_PORTALS = """
-    SELECT message.id FROM unnest(%(chats)s::bigint[]) chat (id) CROSS JOIN LATERAL (
-        SELECT id FROM messaging_message WHERE chat_id = chat.id ORDER BY id DESC LIMIT 200
-    ) message ORDER BY message.id DESC LIMIT %(most)s
-"""
-
 
 DIRECTIONS = {
     Message.Direction.INBOUND.value: _("From the customer"),
@@ -56,7 +29,7 @@ DIRECTIONS = {
 }
 
 
-class StatusFilter(Sieve):
+class StatusFilter(SieveDropdown):
     title = _("status")
     parameter_name = "status"
 
@@ -71,7 +44,7 @@ class StatusFilter(Sieve):
         return Q(status=value)
 
 
-class DirectionFilter(Sieve):
+class DirectionFilter(SieveDropdown):
     title = _("direction")
     parameter_name = "direction"
 
@@ -82,64 +55,12 @@ class DirectionFilter(Sieve):
         return Q(direction=value)
 
 
-class ChannelFilter(Sieve):
-    title = _("channel")
-    parameter_name = "channel"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(slug, channel.label) for slug, channel in CHANNELS.items()]
-
-    def condition(self, value: str) -> Q:
-        return Q(chat__line__channel=value)
-
-
-class PortalFilter(TextFilter):
-    """Keep the newest messages of portals by the beginning of their domain."""
-
-    title = _("portal")
-    parameter_name = "portal"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        domain = (self.value() or "").strip().replace("\x00", "")
-        return queryset.filter(pk__in=newest_of_portals(domain)) if domain else queryset
-
-
-class MomentForm(forms.Form):
-    """One field for a moment, which browsers have a widget for."""
-
-    def __init__(self, name: str, label: str, data: dict[str, str | None]) -> None:
-        super().__init__(data=data)
-        attrs = {"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}
-        self.fields[name] = forms.CharField(label=label, required=False, widget=forms.TextInput(attrs=attrs))
-
-
-class SinceFilter(TextFilter):
-    """Keep what was stored since a moment: a range of ids, as nothing else is indexed."""
-
-    title = _("time, from (UTC)")
-    parameter_name = "since"
-    form_class = MomentForm
-    lookup = "pk__gte"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        try:
-            moment = datetime.fromisoformat(self.value() or "")
-        except ValueError:
-            return queryset
-        return queryset.filter(**{self.lookup: first_since(moment.replace(tzinfo=moment.tzinfo or UTC))})
-
-
-class UntilFilter(SinceFilter):
-    title = _("time, until (UTC)")
-    parameter_name = "until"
-    lookup = "pk__lt"
-
-
 class MessageAdmin(RowPageAdmin):
     finds = _("an id of the message, the messenger's or Uspacy's")
     list_filter = (StatusFilter, DirectionFilter, ChannelFilter, PortalFilter, SinceFilter, UntilFilter)
     list_filter_submit = True
     list_select_related = ("chat__line__portal",)
+    came_at = "created_at"
     page_template = "console/message.html"
 
     class Media:
@@ -179,8 +100,7 @@ class MessageAdmin(RowPageAdmin):
 
     @admin.display(description=_("line"))
     def on_line(self, message: Message) -> SafeString:
-        line = message.chat.line
-        return format_html("{} <small>{}</small>", formats.link(line, line.name), line.portal)
+        return channels.of_line(message.chat.line, str(message.chat.line.portal))
 
     @admin.display(description=_("direction"))
     def way(self, message: Message) -> Any:
@@ -233,17 +153,3 @@ def with_id(text: str) -> list[int]:
     if text.isdecimal() and len(text) < 19:
         ids.update(Message.objects.filter(pk=int(text)).values_list("pk", flat=True))
     return list(ids)
-
-
-def newest_of_portals(domain: str) -> list[int]:
-    """Return the keys of the newest messages in the newest chats of portals."""
-    with connection.cursor() as cursor:
-        cursor.execute(NEWEST_OF_PORTALS, {"chats": customers.newest_of_portals(domain), "most": OF_PORTAL})
-        return [pk for (pk,) in cursor.fetchall()]
-
-
-def first_since(moment: datetime) -> int:
-    """Return the key of the first message that is not older than a moment, or one above all keys."""
-    with connection.cursor() as cursor:
-        cursor.execute(FIRST_SINCE, {"moment": moment})
-        return int(cursor.fetchone()[0] or 0)

@@ -11,9 +11,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from console.masking import HIDDEN
 from portals.payload import InvalidPayload, parse_json
 
-HIDDEN = "••••"
 SHOWN_CHARACTERS = 100_000
 DEEPEST = 40
 

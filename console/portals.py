@@ -20,6 +20,7 @@ from unfold.decorators import display
 from console import portal_page
 from console.base import ConsoleAdmin
 from console.formats import MISSING, moment
+from console.moments import first_since
 from console.troubles import troubles
 from externallines.models import ExternalLine
 from messaging.models import Chat, Message
@@ -180,9 +181,9 @@ def with_traffic(portals: QuerySet[Any]) -> QuerySet[Any]:
     lines = ExternalLine.objects.order_by().filter(portal=OuterRef("pk"))
     newest = Chat.objects.filter(line=OuterRef("pk")).order_by("-last_message_at", "-id")
     day_ago = timezone.now() - timedelta(days=1)
-    first = Message.objects.filter(created_at__gte=day_ago).order_by("created_at").values("pk")[:1]
+    first = first_since(Message, "created_at", day_ago)
     of_day = Message.objects.order_by().filter(
-        chat__line__portal=OuterRef("pk"), chat__last_message_at__gte=day_ago, pk__gte=Subquery(first)
+        chat__line__portal=OuterRef("pk"), chat__last_message_at__gte=day_ago, pk__gte=first
     )
     counted = ArraySubquery(of_day.values("pk")[:COUNTED])
     rows: QuerySet[Any] = portals.annotate(

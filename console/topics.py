@@ -45,7 +45,7 @@ class SnsTopicAdmin(RowPageAdmin):
     def state(self, topic: SnsTopic) -> tuple[str, str]:
         if topic.unsubscribed_at:
             return "unsubscribed", _("Unsubscribed")
-        return topic.status, _(topic.get_status_display())
+        return topic.status, topic.get_status_display()
 
     @admin.display(description=gettext_lazy("asked"))
     def requested(self, topic: SnsTopic) -> str:

@@ -2,11 +2,14 @@
 
 import uuid
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from portals.fields import EncryptedJSONField
 from portals.models import Portal
+from portals.words import words_of
 
 
 class LineQuerySet(models.QuerySet["ExternalLine"]):
@@ -27,10 +30,10 @@ class ExternalLine(models.Model):
     """
 
     class Status(models.TextChoices):
-        CONNECTING = "connecting", "Connecting"
-        ACTIVE = "active", "Active"
-        ERROR = "error", "Needs attention"
-        DISABLED = "disabled", "Disconnected"
+        CONNECTING = "connecting", _("Connecting")
+        ACTIVE = "active", _("Active")
+        ERROR = "error", _("Needs attention")
+        DISABLED = "disabled", _("Disconnected")
 
     portal = models.ForeignKey(Portal, models.CASCADE, related_name="lines")
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)  # the public handle in URLs
@@ -76,6 +79,9 @@ class ExternalLine(models.Model):
             models.Index(fields=["checked_at"], condition=models.Q(status="active"), name="line_to_check"),
             models.Index(fields=["status", "-id"], name="line_status"),
             models.Index(fields=["-id"], condition=~models.Q(warning=""), name="line_warned"),
+            GinIndex(words_of("name"), name="line_words"),
+            models.Index(fields=["external_id"], name="line_external_id"),
+            models.Index(fields=["uspacy_id"], condition=~models.Q(uspacy_id=""), name="line_uspacy_id"),
         ]
 
     def __str__(self) -> str:

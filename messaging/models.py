@@ -5,21 +5,19 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
-from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import Exists, Func, OuterRef, Q, Value
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from externallines.models import ExternalLine
 from portals.fields import EncryptedTextField
 from portals.models import Portal
 from portals.rows import fetch
+from portals.words import words_of
 
 USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
-
-# What is between the words of a name. PostgreSQL would take john.smith for a host, +380... for a number.
-BETWEEN_WORDS = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~’ʼ‘“”«»–—…"
 
 
 def id_list() -> "ArrayField[list[str], list[str]]":
@@ -30,13 +28,6 @@ def id_list() -> "ArrayField[list[str], list[str]]":
 def by_time(field: str, *, name: str) -> BrinIndex:
     """Return an index for counting the rows of an hour, which lie together: it is tiny, and costs no writes."""
     return BrinIndex(fields=[field], name=name, pages_per_range=32, autosummarize=True)
-
-
-def words_of(field: str) -> SearchVector:
-    """Return the words of a field, as the index `chat_words` has them."""
-    blanks = Value(" " * len(BETWEEN_WORDS))
-    spaced = Func(field, Value(BETWEEN_WORDS), blanks, function="translate", output_field=models.TextField())
-    return SearchVector(spaced, config="simple")
 
 
 class Chat(models.Model):
@@ -83,15 +74,15 @@ class Message(models.Model):
     """
 
     class Direction(models.TextChoices):
-        INBOUND = "in", "From the customer"
-        OUTBOUND = "out", "From the operator"
+        INBOUND = "in", _("From the customer")
+        OUTBOUND = "out", _("From the operator")
 
     class Status(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        SENT = "sent", "Sent"
-        DELIVERED = "delivered", "Delivered"
-        READ = "read", "Read"
-        FAILED = "failed", "Failed"
+        QUEUED = "queued", _("Queued")
+        SENT = "sent", _("Sent")
+        DELIVERED = "delivered", _("Delivered")
+        READ = "read", _("Read")
+        FAILED = "failed", _("Failed")
 
     chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages", db_index=False)  # see indexes
     direction = models.CharField(max_length=3, choices=Direction)
@@ -215,19 +206,19 @@ class Delivery(models.Model):
     """
 
     class Destination(models.TextChoices):
-        USPACY = "uspacy", "Uspacy"
-        CUSTOMER = "customer", "Customer"
+        USPACY = "uspacy", _("Uspacy")
+        CUSTOMER = "customer", _("Customer")
 
     class Kind(models.TextChoices):
-        MESSAGE = "message", "Message"
-        EDIT = "edit", "Edit"
-        DELETE = "delete", "Deletion"
-        STATUS = "status", "Status"
+        MESSAGE = "message", _("Message")
+        EDIT = "edit", _("Edit")
+        DELETE = "delete", _("Deletion")
+        STATUS = "status", _("Status")
 
     class Status(models.TextChoices):
-        OPEN = "open", "Waiting"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Failed"
+        OPEN = "open", _("Waiting")
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Failed")
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="deliveries")
     chat = models.ForeignKey(Chat, models.CASCADE, related_name="deliveries")  # with destination: the lane
@@ -270,7 +261,7 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} to {self.get_destination_display()} #{self.pk}"
+        return f"{self.get_kind_display()} → {self.get_destination_display()} #{self.pk}"
 
     @property
     def to_uspacy(self) -> bool:
@@ -345,9 +336,9 @@ class WebhookEvent(models.Model):
     """One webhook as it came, and what became of it: the evidence, and the guard against repeats."""
 
     class Outcome(models.TextChoices):
-        ACCEPTED = "accepted", "Accepted"
-        IGNORED = "ignored", "Ignored"
-        FAILED = "failed", "Failed"
+        ACCEPTED = "accepted", _("Accepted")
+        IGNORED = "ignored", _("Ignored")
+        FAILED = "failed", _("Failed")
 
     source = models.CharField(max_length=64)  # "uspacy", or the key of a line
     key = models.CharField(max_length=255)  # the sender's id of the event
@@ -382,9 +373,9 @@ class SnsTopic(models.Model):
     """An Amazon SNS topic that asked to be subscribed, and whether we listen to it."""
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Waiting for approval"
-        APPROVED = "approved", "Approved"
-        REJECTED = "rejected", "Rejected"
+        PENDING = "pending", _("Waiting for approval")
+        APPROVED = "approved", _("Approved")
+        REJECTED = "rejected", _("Rejected")
 
     arn = models.CharField(max_length=512, unique=True)
     status = models.CharField(max_length=8, choices=Status, default=Status.PENDING)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from portals.fields import EncryptedTextField
 
@@ -28,9 +29,9 @@ class Portal(models.Model):
     """
 
     class Status(models.TextChoices):
-        ACTIVE = "active", "Active"
-        NEEDS_REINSTALL = "needs_reinstall", "Needs re-install"
-        UNINSTALLED = "uninstalled", "Uninstalled"
+        ACTIVE = "active", _("Active")
+        NEEDS_REINSTALL = "needs_reinstall", _("Needs re-install")
+        UNINSTALLED = "uninstalled", _("Uninstalled")
 
     domain = models.CharField(max_length=253, unique=True)
     token = EncryptedTextField(blank=True, default="")
@@ -73,12 +74,12 @@ class PortalEvent(models.Model):
     """One step in a portal's history, for support staff."""
 
     class Kind(models.TextChoices):
-        INSTALLED = "installed", "Installed"
-        REINSTALLED = "reinstalled", "Installed again"
-        RENEWED = "renewed", "Tokens renewed"
-        SIGNED_IN = "signed_in", "Signed in with the app's credentials"
-        REFUSED = "refused", "Renewal refused"
-        UNINSTALLED = "uninstalled", "Uninstalled"
+        INSTALLED = "installed", _("Installed")
+        REINSTALLED = "reinstalled", _("Installed again")
+        RENEWED = "renewed", _("Tokens renewed")
+        SIGNED_IN = "signed_in", _("Signed in with the app's credentials")
+        REFUSED = "refused", _("Renewal refused")
+        UNINSTALLED = "uninstalled", _("Uninstalled")
 
     portal = models.ForeignKey(Portal, models.CASCADE, related_name="events")
     kind = models.CharField(max_length=12, choices=Kind)

@@ -8,9 +8,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
-from console import conversation, customers, sieve
+from console import conversation, customers, lookups, sieve
 from externallines.models import ExternalLine
+from messaging.dead_ends import DEAD_ENDS
 from messaging.models import Attachment, Chat, Delivery, Message, WebhookEvent
 from portals.models import Portal
 from tests.console.desk import act, failed_message, list_url, page_url, queries
@@ -121,7 +123,7 @@ def test_chats_are_found_by_the_beginning_of_a_portals_domain(line, chat):
 
 
 def test_of_too_many_some_are_listed_and_that_is_said(staff, line, monkeypatch):
-    monkeypatch.setattr(customers, "MOST", 3)
+    monkeypatch.setattr(lookups, "MOST", 3)
     for _number in range(5):
         make_chat(line, name="Anna")
     answer = staff().get(LIST, {"q": "anna"})
@@ -279,6 +281,28 @@ def test_who_may_sends_a_failed_message_again_and_comes_back_to_it(staff, chat):
     assert "send_again" not in page(client, chat)
 
 
+@pytest.mark.parametrize("where", ["chat", "message"])
+def test_what_failed_says_what_that_means_and_what_to_do(staff, chat, where):
+    message = failed_message(chat)
+    Delivery.objects.update(failure="WindowClosed")
+    html = page(staff(), {"chat": chat, "message": message}[where])
+    meant = DEAD_ENDS["WindowClosed"]
+    for told in ("The window is closed.", meant.name, meant.meaning, meant.advice):
+        assert escape(told) in html
+
+
+def test_a_line_is_shown_with_its_channels_symbol_and_name(staff, chat, line):
+    ExternalLine.objects.update(channel="telegram")
+    message = failed_message(chat)
+    WebhookEvent.objects.create(source=str(line.key), key="1", payload="{}")
+    client = staff()
+    pages = [page_url(chat), page_url(message), page_url(message.deliveries.get())]
+    for url in (*map(list_url, ("chat", "message", "delivery", "webhookevent")), *pages):
+        html = client.get(url).content.decode()
+        assert 'data-channel="telegram"' in html, url
+        assert "<small>Telegram" in html, url
+
+
 def test_who_may_not_is_not_offered_to_send_again(staff, chat):
     failed_message(chat)
     html = page(staff(), chat)
@@ -289,8 +313,8 @@ def test_who_may_not_is_not_offered_to_send_again(staff, chat):
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({}, "A worker is at it"),
-        ({"attempts": 2, "error": "Status 502."}, "Status 502."),
+        ({}, "A worker takes it in a moment."),
+        ({"attempts": 2, "error": "Status 502."}, "Last attempt: Status 502."),
     ],
 )
 def test_what_a_lane_waits_for_is_told(staff, chat, line, fields, told):

@@ -60,6 +60,7 @@ def add(chat, at=NOW, *, direction="in", **delivery):
     if delivery:
         fields = {"destination": "customer", "created_at": at, "available_at": at}
         Delivery.objects.create(message=message, chat=chat, **(fields | delivery))
+    return message
 
 
 @pytest.fixture
@@ -189,6 +190,18 @@ def test_numbers_and_columns_lead_to_the_messages_that_they_count(staff, chat, b
     for column in (*traffic.hours_of_day, *traffic.days):
         assert shown(column.url) == column.inbound + column.outbound
         assert html.escape(column.url) in home(client).content.decode()
+
+
+def test_an_hour_long_ago_is_listed_by_a_range_of_ids(staff, chat, beat):
+    first, last = add(chat, NOW - 100 * HOUR), add(chat, NOW - 100 * HOUR)
+    add(chat)
+    figures.count_due()
+    hours = home(staff()).context["traffic"].hours_of_week
+    [column] = [hour for hour in hours if hour.start == (NOW - 100 * HOUR).replace(minute=0)]
+    assert f"id__gte={first.pk}&" in column.url
+    assert f"id__lte={last.pk}" in column.url
+    [empty] = [hour for hour in hours if hour.start == (NOW - 99 * HOUR).replace(minute=0)]
+    assert "id__lte=0" in empty.url
 
 
 def test_times_of_delivery_are_told(staff, chat, beat):

@@ -11,10 +11,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
+from console.lines import ways
+from console.lookups import ids_of
 from console.rights import SUPERVISOR, SUPPORT
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
 from externallines.services import webhook_url
+from messaging.dead_ends import DEAD_ENDS
 from messaging.models import Chat, Delivery
 from portals.models import Portal
 from tests.console.desk import failed_message
@@ -72,6 +75,11 @@ def test_the_page_shows_everything_but_the_credentials(admin_client, line):
         assert shown in html
 
 
+def test_each_line_has_a_box_to_choose_it(admin_client, line):
+    html = page(admin_client, LIST)
+    assert re.search(rf'<input[^>]*name="_selected_action"[^>]*value="{line.pk}"', html)
+
+
 def test_credentials_are_never_shown(admin_client, line):
     for path in (LIST, f"{LIST}?q=Shop", f"{LIST}{line.pk}/change/", f"{LIST}{line.pk}/history/"):
         html = page(admin_client, path).lower()
@@ -91,6 +99,25 @@ def test_a_line_is_found_by_what_support_is_told(admin_client, line, what):
     assert listed(admin_client, f"q={getattr(line, what)}") == ["Shop 0"]
 
 
+@pytest.mark.parametrize(("text", "names"), [("sho", ["Shop 0", "Shop 1"]), ("1 SHOP", ["Shop 1"]), ("hop", [])])
+def test_a_line_is_found_by_the_beginnings_of_words_of_its_name(admin_client, line, text, names):
+    make_line(1)
+    assert listed(admin_client, f"q={text}") == names
+
+
+def test_a_search_for_lines_reads_no_whole_table(line):
+    with CaptureQueriesContext(connection) as captured:
+        ids_of(ways("romashka"))
+    [search] = captured
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {search['sql']}")
+        plan = "\n".join(row for (row,) in cursor.fetchall())
+    assert "Seq Scan" not in plan
+    for index in ("line_words", "line_external_id", "line_uspacy_id"):
+        assert index in plan
+
+
 @pytest.mark.parametrize("query", ["nobody", "ї", "00000000-0000-4000-8000-000000000000"])
 def test_a_search_for_what_is_not_there_finds_nothing(admin_client, line, query):
     assert listed(admin_client, f"q={query}") == []
@@ -99,7 +126,7 @@ def test_a_search_for_what_is_not_there_finds_nothing(admin_client, line, query)
 def test_the_list_can_be_narrowed_to_a_status_and_a_channel(admin_client, line):
     make_line(1, status="active")
     offered = admin_client.get(LIST).context["cl"].filter_specs
-    assert [spec.title for spec in offered] == ["status", "channel"]
+    assert [spec.title for spec in offered] == ["status", "channel", "portal (domain)"]
     assert listed(admin_client, "status__exact=error") == ["Shop 0"]
     assert listed(admin_client, "channel=webhook") == ["Shop 0", "Shop 1"]
     assert listed(admin_client, "channel=telegram") == []
@@ -160,7 +187,14 @@ def test_the_list_shows_channel_reason_warning_webhook_and_last_message(admin_cl
 def test_the_list_can_be_narrowed_to_a_portal(admin_client, line):
     make_line(1)
     assert listed(admin_client, "portal=acme-1.uspacy.ua") == ["Shop 1"]
+    assert listed(admin_client, "portal=acme-") == ["Shop 0", "Shop 1"]
     assert listed(admin_client, "portal=nobody") == []
+
+
+def test_a_whole_domain_names_no_other_that_begins_like_it(admin_client, line):
+    make_line(1)
+    Portal.objects.filter(domain__startswith="acme-1").update(domain="acme-0.uspacy.ua.example")
+    assert listed(admin_client, "portal=acme-0.uspacy.ua") == ["Shop 0"]
 
 
 def test_the_page_shows_what_fails_on_the_line_and_on_no_other(staff, line):
@@ -172,6 +206,18 @@ def test_the_page_shows_what_fails_on_the_line_and_on_no_other(staff, line):
     html = page(staff(), f"{LIST}{line.pk}/change/")
     assert "The chat is closed." in html
     assert "Nobody" not in html
+
+
+def test_the_page_says_what_a_problem_means_and_what_to_do(staff, line):
+    chat = Chat.objects.create(line=line, external_id="x", uspacy_id=uuid.uuid4())
+    failed_message(chat)
+    Delivery.objects.update(failure="Blocked")
+    html = page(staff(), f"{LIST}{line.pk}/change/")
+    for told in (DEAD_ENDS["AccountProblem"].advice, DEAD_ENDS["Blocked"].name, DEAD_ENDS["Blocked"].advice):
+        assert escape(told) in html
+    ExternalLine.objects.update(activated_at=None)
+    html = page(staff(), f"{LIST}{line.pk}/change/")
+    assert escape(DEAD_ENDS["LineConnecting"].advice) in html
 
 
 def test_what_the_owner_enters_at_the_messenger_is_shown_to_copy(admin_client, line):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from console import messages, sieve
+from console.moments import first_since
 from externallines.models import ExternalLine
 from messaging.models import Attachment, Chat, Delivery, Message, WebhookEvent
 from portals.models import Portal
@@ -71,7 +72,7 @@ def test_the_first_message_since_a_moment_is_found_wherever_it_is(chat, number):
     Message.objects.filter(pk__in=[message.pk for message in said[::3]]).delete()  # ids have gaps
     moment = NOON + timedelta(seconds=number // 2)
     wanted = Message.objects.filter(created_at__gte=moment).order_by("pk").first()
-    found = Message.objects.filter(pk__gte=messages.first_since(moment)).order_by("pk").first()
+    found = Message.objects.filter(pk__gte=first_since(Message, "created_at", moment)).order_by("pk").first()
     assert found == wanted
 
 

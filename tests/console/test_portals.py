@@ -10,9 +10,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
 from console.rights import SUPERVISOR, SUPPORT
 from externallines.models import ExternalLine
+from messaging.dead_ends import DEAD_ENDS
 from messaging.models import Chat, Delivery, Message
 from portals.models import Portal, PortalEvent
 
@@ -145,7 +147,7 @@ def test_the_list_needs_as_many_queries_for_many_portals_as_for_one(support: Cli
         counts.append(len(queries))
         more = Portal.objects.bulk_create(Portal(domain=f"{domain}{number}.uspacy.ua") for number in range(15))
         PortalEvent.objects.bulk_create(PortalEvent(portal=portal, kind="renewed") for portal in more)
-    assert counts[0] == counts[1] == counts[2] <= 6
+    assert counts[0] == counts[1] == counts[2] <= 7
 
 
 def test_the_page_needs_as_many_queries_for_a_long_history_as_for_a_short_one(
@@ -322,3 +324,15 @@ def test_only_a_few_are_called_at_a_time(unreachable) -> None:
     portals = [Portal.objects.create(domain=f"p{number}.uspacy.ua") for number in range(11)]
     assert "Choose at most 10 at a time." in act(granted(*SUPERVISOR), "check_connection", *portals)
     assert recorded() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [("needs_reinstall", "NeedsReinstall"), ("uninstalled", "Uninstalled")]
+)
+def test_a_portal_that_is_gone_says_what_that_means_and_what_to_do(
+    support: Client, portal: Portal, page: str, status: str, kind: str
+) -> None:
+    Portal.objects.update(status=status)
+    html = support.get(page).content.decode()
+    assert escape(DEAD_ENDS[kind].meaning) in html
+    assert escape(DEAD_ENDS[kind].advice) in html

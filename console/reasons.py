@@ -1,4 +1,4 @@
-"""What is shown of a delivery that failed or waits: what that means, what to do, and what happens next."""
+"""Why something failed or waits: what that means, what to do, and what happens next."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,17 +7,27 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from messaging import dead_ends, receipts
+from externallines.models import ExternalLine
+from messaging import dead_ends, receipts, statements
 from messaging.dead_ends import DeadEnd
-from messaging.models import Delivery
+from messaging.models import Chat, Delivery
+from portals.models import Portal
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a delivery has not been made yet, and when it is tried, None until somebody has done something."""
+    """Why a delivery has not been made yet, and when it is tried, None where the reason has no known end."""
 
     reason: str
     until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A lane of a chat with something to deliver, and what its first delivery waits for."""
+
+    head: Delivery
+    wait: Wait
 
 
 def explained(kind: str) -> DeadEnd:
@@ -26,10 +36,25 @@ def explained(kind: str) -> DeadEnd:
     return DeadEnd(_(dead_end.name), _(dead_end.meaning), _(dead_end.advice))
 
 
-def dead_end_of(delivery: Delivery) -> DeadEnd | None:
-    """Return what a failed delivery came to; None for another, and where no kind was kept yet."""
-    failed = delivery.status == Delivery.Status.FAILED
-    return explained(delivery.failure) if failed and delivery.failure else None
+def dead_end_of(row: Delivery | ExternalLine | Portal) -> DeadEnd | None:
+    """Return what a row has come to that does not go on by itself; None for one that does, or is done."""
+    kind = _kind_of(row)
+    return explained(kind) if kind else None
+
+
+def _kind_of(row: Delivery | ExternalLine | Portal) -> str:
+    match row:
+        case Delivery(status=Delivery.Status.FAILED):
+            return row.failure
+        case ExternalLine(status=ExternalLine.Status.ERROR, activated_at=datetime()):
+            return "AccountProblem"
+        case ExternalLine(status=ExternalLine.Status.ERROR | ExternalLine.Status.CONNECTING):
+            return "LineConnecting"
+        case Portal(status=Portal.Status.NEEDS_REINSTALL):
+            return "NeedsReinstall"
+        case Portal(status=Portal.Status.UNINSTALLED):
+            return "Uninstalled"
+    return ""
 
 
 def wait_of(delivery: Delivery, ahead: Delivery | None) -> Wait:
@@ -49,6 +74,11 @@ def wait_of(delivery: Delivery, ahead: Delivery | None) -> Wait:
     if due > timezone.now() + timedelta(seconds=5):
         return Wait(_("There is no room for another call to the other side now."), due)
     return Wait(_("A worker takes it in a moment."), due)
+
+
+def waiting(chat: Chat) -> list[Lane]:
+    """Return the lanes of a chat which have something to deliver, Uspacy's first."""
+    return [Lane(head, wait_of(head, None)) for head in statements.heads(chat.pk)]
 
 
 def with_repeats(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
