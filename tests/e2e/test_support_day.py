@@ -46,7 +46,8 @@ LACKS = """() => {
     if (all("main").length !== 1) lacks.push(`one main landmark, not ${all("main").length}`);
     if (all("h1").length !== 1) lacks.push(`one h1, not ${all("h1").map((each) => each.innerText)}`);
     for (const element of all("input:not([type=hidden]), select, textarea, button, a[href]"))
-        if (!name(element) && !element.closest(".datetimeshortcuts")) lacks.push(`a name: ${element.outerHTML.slice(0, 200)}`);
+        if (!name(element) && !element.closest(".datetimeshortcuts"))  // Django's own
+            lacks.push(`a name: ${element.outerHTML.slice(0, 200)}`);
     for (const element of all("img:not([alt])")) lacks.push(`a text: ${element.outerHTML.slice(0, 200)}`);
     return lacks;
 }"""
