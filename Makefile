@@ -3,10 +3,10 @@
 PYTHON ?= python3
 UV := uv==0.13.9
 
-.PHONY: help demo test soak check bench format clean
+.PHONY: help demo test soak check bench screenshots format clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/synced ## run everything against a simulated Uspacy; ONCE=1 plays it once, CHANNEL=telegram picks a messenger
 	.venv/bin/python -m tests.demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(CHANNEL),--channel $(CHANNEL))
@@ -46,6 +46,9 @@ check: .venv/synced ## lint, types, import rules, migrations, deployment setting
 
 bench: .venv/synced ## run the benchmarks
 	.venv/bin/python -m tests.benchmarks $(ARGS)
+
+screenshots: .venv/synced ## take the console's pictures in docs/img anew; needs a Chromium in PATH
+	.venv/bin/python -m tests.screenshots
 
 format: .venv/synced ## format the code and fix what ruff can
 	.venv/bin/ruff format

@@ -160,7 +160,7 @@ def create_staff(stack: "Stack") -> None:
 def show_the_way(stack: "Stack") -> None:
     places = {
         f"{stack.world.base_url}/": "the customer's messenger and the operator's Uspacy, side by side",
-        f"{stack.url}/admin/": "what support staff see (demo / demo)",
+        f"{stack.url}/admin/": "the support console (sign in as demo, password demo)",
         f"{stack.url}/api/docs/": "the API of portals",
         str(stack.logs): "the logs",
     }

@@ -15,7 +15,7 @@ def test_every_test_it_names_exists() -> None:
 
 
 def test_every_part_of_the_product_it_names_exists() -> None:
-    named = re.findall(r"`((?:config|portals|externallines|messaging)/[\w/]+\.py)`", TEXT)
+    named = re.findall(r"`((?:config|portals|externallines|messaging|console)/[\w/]+\.py)`", TEXT)
     assert len(named) > 10
     assert [file for file in named if not (ROOT / file).is_file()] == []
 

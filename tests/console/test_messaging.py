@@ -41,6 +41,22 @@ def test_each_page_is_shown_and_changes_nothing(staff, fill, model):
     )
 
 
+def test_only_a_form_of_ours_changes_anything(staff, line, fill):
+    fill()
+    topic = SnsTopic.objects.get()
+    client = staff("approve_snstopic")
+    chosen = {"action": "approve", "_selected_action": [topic.pk]}
+    client.get(list_url("snstopic"), chosen)  # a link
+    client.handler.enforce_csrf_checks = True  # a form of somebody else's, without our token
+    assert client.post(list_url("snstopic"), chosen).status_code == 403
+    topic.refresh_from_db()
+    assert topic.status == SnsTopic.Status.PENDING
+    client.handler.enforce_csrf_checks = False
+    client.post(list_url("snstopic"), chosen)
+    topic.refresh_from_db()
+    assert topic.status == SnsTopic.Status.APPROVED
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_strangers_are_sent_to_the_login(client, fill, name):
     fill()

@@ -5,7 +5,9 @@ import os
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.browser import CHROMIUM, chromium
 from tests.e2e.business import PATIENCE, Business, query
 from tests.e2e.proxy import Proxy
 from tests.simulators import World
@@ -67,6 +69,14 @@ def new_business(stack: Stack, world: World) -> Callable[..., Business]:
 @pytest.fixture
 def shop(new_business: Callable[..., Business]) -> Business:
     return new_business()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium in PATH")
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

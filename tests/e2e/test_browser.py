@@ -1,25 +1,15 @@
 """The page of the simulated world in a browser: what one side does, the other sees without reloading."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from tests.e2e.business import PATIENCE, Business
 from tests.simulators import World
 from tests.stack import ROOT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCREENSHOT = ROOT / "docs" / "img" / "simulator.png"  # taken anew with the variable SCREENSHOT set
 PICTURE: FilePayload = {
     "name": "bag.svg",
@@ -32,16 +22,6 @@ PICTURE: FilePayload = {
 <path d="M72 80h136l12 92H60z" fill="#c2563b"/><path d="M72 80h136l3 24H69z" fill="#a8452c"/>
 <circle cx="140" cy="112" r="8" fill="#f3e9dc"/></svg>""",
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium in PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -11,6 +11,13 @@ document.addEventListener("DOMContentLoaded", () => {
     }
 });
 
+// Icons are words of a font, which a screen reader would read out: what they mean stands beside them, or as a title.
+document.addEventListener("DOMContentLoaded", () => {
+    for (const icon of document.querySelectorAll(".material-symbols-outlined")) {
+        icon.setAttribute("aria-hidden", "true");
+    }
+});
+
 // What a button names is copied; where the browser does not allow it, it is shown to be copied by hand.
 document.addEventListener("click", async (event) => {
     const button = event.target.closest("button[data-copy]");
