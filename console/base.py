@@ -95,7 +95,7 @@ class ConsoleAdmin(ModelAdmin):
     actions_selection_counter = True
     list_disable_select_all = True
     list_fullwidth = True
-    list_per_page = 50
+    list_per_page = 30
     sortable_by = ()
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # they count the whole table
