@@ -3,7 +3,7 @@
 PYTHON ?= python3
 UV := uv==0.13.9
 
-.PHONY: help demo test soak check bench screenshots format clean
+.PHONY: help demo test soak check bench screenshots format messages clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,9 @@ screenshots: .venv/synced ## take the console's pictures in docs/img anew; needs
 format: .venv/synced ## format the code and fix what ruff can
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+messages: .venv/synced ## bring the console's translations up to date with the code; needs GNU gettext
+	.venv/bin/python -m tests.translations
 
 clean: ## stop the embedded servers and remove .venv and .local
 	-[ ! -x .venv/bin/python ] || .venv/bin/python -m config.embedded --stop

@@ -16,7 +16,7 @@ from django.utils.html import escape
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import mark_safe
 from django.utils.text import capfirst
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 from unfold.admin import ModelAdmin, checkbox
 from unfold.views import ChangeList
 
@@ -138,8 +138,9 @@ class ConsoleAdmin(ModelAdmin):
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
     def record(self, request: HttpRequest, row: Model, what: str) -> None:
-        """Write what the user did to a row into Django's log."""
-        self.log_change(request, row, what)
+        """Write what the user did to a row into Django's log, which is in English as all that is stored."""
+        with override("en"):
+            self.log_change(request, row, what)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

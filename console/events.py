@@ -114,7 +114,7 @@ class WebhookEventAdmin(RowPageAdmin):
     def reason_shown(self, event: WebhookEvent) -> str:
         if event.outcome == WebhookEvent.Outcome.FAILED:
             return reasons.explained("EventFailed").name
-        return event.reason or formats.MISSING
+        return _(event.reason) or formats.MISSING
 
     @admin.display(description=gettext_lazy("received"))
     def received(self, event: WebhookEvent) -> str:
@@ -134,6 +134,7 @@ class WebhookEventAdmin(RowPageAdmin):
             "subtitle": f"#{row.pk}",
             "tone": TONES[row.outcome],
             "outcome": self.outcome_shown(row)[1],
+            "reason": _(row.reason),
             "source": self.came_from(row),
             "dead_end": reasons.explained("EventFailed") if failed else None,
             "payload": payloads.show(row.payload, readable=readable),
@@ -153,7 +154,7 @@ class WebhookEventAdmin(RowPageAdmin):
             inbox.reprocess(event)
             self.record(request, event, "Processed again.")
             ok = event.outcome != WebhookEvent.Outcome.FAILED
-            self.tell(request, f"{event}: {event.get_outcome_display()} {event.reason}", ok=ok)
+            self.tell(request, f"{event}: {event.get_outcome_display()} {_(event.reason)}", ok=ok)
 
 
 def told_of(event: WebhookEvent) -> list[Message | Chat]:

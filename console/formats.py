@@ -39,6 +39,11 @@ def duration(seconds: float | None) -> str:
     return _("%(count)s s") % {"count": number_format(seconds, 0 if seconds >= 10 else 1 if seconds >= 1 else 2)}
 
 
+def kind(word: str) -> str:
+    """Show what Uspacy or a messenger calls a kind of message, file or contact."""
+    return _(word.capitalize())
+
+
 def page_url(row: Model) -> str:
     """Return the address of a row's page in the console."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])

@@ -135,11 +135,13 @@ class EditForm(LineForm):
 
 def _form_field(field: CredentialField, *, is_set: bool) -> forms.Field:
     required = field.required and not is_set
-    help_text = f"{_('Leave it empty to keep it.')} {field.help_text}" if is_set else field.help_text
+    label, help_text = _(field.label), _(field.help_text)
+    if is_set:
+        help_text = " ".join((_("Leave it empty to keep it."), help_text))
     if field.choices:
         empty = _("Set") if is_set else "—"
         return forms.ChoiceField(
-            label=field.label,
+            label=label,
             help_text=help_text,
             required=required,
             choices=[("", empty), *((choice, choice) for choice in field.choices)],
@@ -149,7 +151,7 @@ def _form_field(field: CredentialField, *, is_set: bool) -> forms.Field:
     if is_set:
         attrs["placeholder"] = _("Set")
     return forms.CharField(
-        label=field.label,
+        label=label,
         help_text=help_text,
         required=required,
         max_length=2000,

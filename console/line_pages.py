@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 from django.views.decorators.debug import sensitive_post_parameters
 
 from console import channels
@@ -89,7 +90,8 @@ class LinePages(ConsoleAdmin):
         except services.AlreadyConnected as exc:
             form.add_error(None, str(exc))
             return None
-        self.log_addition(request, line, "Connected.")
+        with override("en"):
+            self.log_addition(request, line, "Connected.")
         self._tell_state(request, line)
         return line
 

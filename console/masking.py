@@ -17,4 +17,5 @@ def personal(text: str, *, readable: bool) -> str:
     if readable or not text:
         return text
     count = len(text)
-    return f"{HIDDEN} {ngettext('%(count)d character', '%(count)d characters', count) % {'count': count}}"
+    length = ngettext("%(count)d character", "%(count)d characters", count) % {"count": count}
+    return f"{HIDDEN} {length}"

@@ -92,11 +92,11 @@ class MessageAdmin(RowPageAdmin):
 
     @admin.display(description=_("text"))
     def words(self, message: Message) -> str:
-        return Truncator(" ".join(message.text.split())).chars(60) or message.type.capitalize()
+        return Truncator(" ".join(message.text.split())).chars(60) or formats.kind(message.type)
 
     @admin.display(description=_("text"))
     def length(self, message: Message) -> str:
-        return masking.personal(message.text, readable=False) or message.type.capitalize()
+        return masking.personal(message.text, readable=False) or formats.kind(message.type)
 
     @admin.display(description=_("line"))
     def on_line(self, message: Message) -> SafeString:

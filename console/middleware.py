@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 
 
 class ConsoleLocaleMiddleware(LocaleMiddleware):
@@ -13,7 +14,10 @@ class ConsoleLocaleMiddleware(LocaleMiddleware):
             super().process_request(request)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        return super().process_response(request, response) if _is_console(request) else response
+        if _is_console(request):
+            response = super().process_response(request, response)
+            translation.deactivate()  # the next request of this thread may not be the console's
+        return response
 
 
 def _is_console(request: HttpRequest) -> bool:

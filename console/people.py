@@ -6,21 +6,43 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from console.base import ConsoleAdmin
 from console.formats import MISSING, moment
 
+ACTIONS = {
+    "view": gettext_lazy("Can view"),
+    "add": gettext_lazy("Can add"),
+    "change": gettext_lazy("Can change"),
+    "delete": gettext_lazy("Can delete"),
+}
 
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+
+class RightsInWords:
+    """A form in which rights are named in the viewer's language."""
+
+    def formfield_for_manytomany(self, *args: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_manytomany(*args, **kwargs)  # type: ignore[misc]
+        if field is not None and field.queryset.model is Permission:
+            field.label_from_instance = right
+        return field
+
+
+def right(permission: Permission) -> str:
+    action = ACTIONS.get(permission.codename.partition("_")[0])
+    return f"{permission.content_type.name} | {action or _(permission.name)}"
+
+
+class UserAdmin(RightsInWords, DjangoUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -30,7 +52,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
-    @admin.display(description=gettext_lazy("Name"))
+    @admin.display(description=pgettext_lazy("of a person", "Name"))
     def full_name(self, user: User) -> str:
         return user.get_full_name() or MISSING
 
@@ -44,7 +66,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         return moment(user.last_login)
 
 
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(RightsInWords, DjangoGroupAdmin, ModelAdmin):
     pass
 
 
@@ -65,7 +87,7 @@ class LogEntryAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("What"))
     def what(self, entry: LogEntry) -> str:
-        return entry.get_change_message() or str(entry.get_action_flag_display())
+        return _(entry.get_change_message()) or str(entry.get_action_flag_display())
 
     @admin.display(description=gettext_lazy("Kind"))
     def kind(self, entry: LogEntry) -> str:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, override
 
 from console.base import AFTER, BEFORE
 from messaging import services
@@ -88,7 +88,8 @@ def _send_again(request: HttpRequest, failures: QuerySet[Delivery]) -> int:
         if services.requeue(delivery):
             sent.append(delivery)
     who = cast(int, request.user.pk)  # has the right, so is somebody
-    LogEntry.objects.log_actions(who, sent, CHANGE, "Sent again, with all of a filter.")
+    with override("en"):
+        LogEntry.objects.log_actions(who, sent, CHANGE, "Sent again, with all of a filter.")
     return len(sent)
 
 

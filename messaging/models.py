@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from externallines.models import ExternalLine
@@ -285,12 +286,14 @@ class Delivery(models.Model):
         """Return what a person has to mend before this can be tried, "" if nothing (as `deliverable`)."""
         line, portal = self.chat.line, self.chat.line.portal
         if not portal.is_active:
-            return f"The app has to be installed again on {portal.domain}."
+            return gettext("The app has to be installed again on %(portal)s.") % {"portal": portal.domain}
         if self.to_uspacy:
-            return "" if line.uspacy_id else f"The line {line.name} has to be connected to Uspacy."
+            told = gettext("The line %(line)s has to be connected to Uspacy.") % {"line": line.name}
+            return "" if line.uspacy_id else told
         if line.status == line.Status.ACTIVE or line.is_closed:
             return ""
-        return f"The line {line.name} needs attention: {line.error or line.get_status_display().lower()}"
+        why = line.error or line.get_status_display().lower()
+        return gettext("The line %(line)s needs attention: %(why)s") % {"line": line.name, "why": why}
 
 
 class HourlyFigures(models.Model):

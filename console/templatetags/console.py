@@ -5,6 +5,7 @@ from django import template
 from console import channels, formats, line_rows, marks, reasons
 
 register = template.Library()
+register.filter(formats.kind)
 register.filter(formats.moment)
 register.filter(formats.page_url)
 register.filter(marks.highlighted)
