@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from console import keyset
+from console.base import as_id
 from console.marks import Mark, mark_of
 from console.masking import personal
 from messaging.models import Attachment, Chat, Delivery, Message, WebhookEvent
@@ -60,8 +61,8 @@ def read(chat: Chat, *, readable: bool, after: str = "", before: str = "", aroun
 
     Raises InvalidCursor.
     """
-    if around.isdecimal():
-        after = _before(chat, int(around))
+    if (message_id := as_id(around)) is not None:
+        after = _before(chat, message_id)
     page = keyset.page(messages_of(chat), NEWEST_FIRST, size=SIZE, after=after, before=before)
     return Conversation(bubbles(page.rows[::-1], readable=readable), older=page.next, newer=page.previous)
 

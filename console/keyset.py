@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -73,9 +74,22 @@ def beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[M
 def _values(queryset: QuerySet[M], names: Sequence[str], cursor: str) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor))
-        return [_field(queryset, name).to_python(value) for name, value in zip(names, values, strict=True)]
-    except (ValueError, TypeError, ValidationError) as exc:
+        return [_sound(_field(queryset, name).to_python(value)) for name, value in zip(names, values, strict=True)]
+    except (ValueError, TypeError, OverflowError, RecursionError, ValidationError) as exc:
         raise InvalidCursor(cursor) from exc
+
+
+def _sound(value: Any) -> Any:
+    """Return a value as PostgreSQL takes it. Raises ValueError or OverflowError."""
+    if value is None:
+        raise ValueError
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, str):
+        value.encode()  # which halves of surrogate pairs are not
+        if "\x00" in value:
+            raise ValueError
+    return value
 
 
 def _field(queryset: QuerySet[M], name: str) -> Any:

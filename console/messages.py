@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from console import channels, conversation, formats, marks, masking
-from console.base import as_uuid
+from console.base import as_id, as_uuid
 from console.filters import ChannelFilter, PortalFilter, SieveDropdown
 from console.moments import SinceFilter, UntilFilter
 from console.row_page import RowPageAdmin
@@ -150,6 +150,6 @@ def with_id(text: str) -> list[int]:
     ids.update(earlier.values_list("pk", flat=True)[:SOME])
     if (uspacy_id := as_uuid(text)) is not None:
         ids.update(Message.objects.filter(uspacy_id=uspacy_id).values_list("pk", flat=True)[:SOME])
-    if text.isdecimal() and len(text) < 19:
-        ids.update(Message.objects.filter(pk=int(text)).values_list("pk", flat=True))
+    if (pk := as_id(text)) is not None:
+        ids.update(Message.objects.filter(pk=pk).values_list("pk", flat=True))
     return list(ids)

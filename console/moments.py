@@ -59,9 +59,9 @@ class SinceFilter(TextFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         try:
             moment = datetime.fromisoformat(self.value() or "")
-        except ValueError:
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             return queryset
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return queryset.filter(**{self.lookup: first_since(queryset.model, self.column, moment)})
 
 

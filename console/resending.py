@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, override
 
-from console.base import AFTER, BEFORE
+from console.base import AFTER, BEFORE, as_id
 from messaging import services
 from messaging.models import Delivery
 
@@ -36,7 +36,7 @@ def view(model_admin: "DeliveryAdmin", request: HttpRequest) -> HttpResponse:
     except IncorrectLookupParameters:
         return HttpResponseRedirect(changelist)
     # What fails once more while this goes on was not asked about.
-    asked_until = _as_id(request.POST.get("until")) or _newest(failures)
+    asked_until = as_id(request.POST.get("until", "")) or _newest(failures)
     failures = failures.filter(pk__lte=asked_until)
     if request.method == "POST":
         sent = _send_again(request, failures)
@@ -91,7 +91,3 @@ def _send_again(request: HttpRequest, failures: QuerySet[Delivery]) -> int:
     with override("en"):
         LogEntry.objects.log_actions(who, sent, CHANGE, "Sent again, with all of a filter.")
     return len(sent)
-
-
-def _as_id(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() and len(text) < 19 else 0
