@@ -33,11 +33,22 @@ PLAIN = re.compile(
     r"(?:.*[_-])?u?u?ids?|.*[a-z]Ids?|.*ID|key|mid|seq|from|to|recipient|sender"
     r"|type|kind|status|state|action|event|events|object|field|version|code|level|direction|chat_?type"
     r"|mime_?type|content_?type|language|language_?code|locale|country|api_version|domain|source"
-    r"|external_?line|messaging_?product|(?:display_)?phone_?number|message_token|sha256|hash"
+    r"|external_?line|messaging_?product|(?:display_)?phone_?number|sha256|hash"
     r"|(?:.*_)?(?:time|timestamp|date|at)|.*(?:Time|Timestamp|Date|At)"
-    r"|(?:first_|last_|user_|full_|display_)?name|username|firstName|lastName|userName|fullName|displayName"
 )
-PERSONAL = {"location", "venue", "contact", "poll", "order"}  # all below these, even numbers
+CODE = re.compile(r"\S{,255}")  # under such a key a partner's own system may write sentences
+NAME = re.compile(
+    r"(?:first_|last_|user_|full_|display_)?name|username|firstName|lastName|userName|fullName|displayName"
+)
+NAMED = {
+    "from",
+    "sender",
+    "author",
+    "profile",
+    "chat",
+    "user",
+}  # whose name it is: not a file's or somebody else's
+PERSONAL = {"location", "venue", "contact", "poll", "order", "passport_data"}  # all below these, even numbers
 IDENTITY = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?",
@@ -87,21 +98,24 @@ class _Mask:
         self.readable = readable
         self.left = SHOWN_CHARACTERS
 
-    def of(self, value: Any, key: str = "", *, personal: bool = False, depth: int = 0) -> Any:
+    def of(self, value: Any, path: tuple[str, ...] = (), *, personal: bool = False, depth: int = 0) -> Any:
+        key = path[-1] if path else ""
         self.left -= 10
         if self.left < 0 or depth > DEEPEST:
             return "…"
         if value and SECRET.search(key):
             return HIDDEN
-        personal = personal or (not self.readable and key in PERSONAL)
+        is_card = key == "contacts" and "messages" in path  # somebody else's, which a customer has passed on
+        personal = personal or (not self.readable and (key in PERSONAL or is_card))
         if isinstance(value, dict):
             return {
-                name: self.of(value[name], name, personal=personal, depth=depth + 1) for name in self._some(value)
+                name: self.of(value[name], (*path, name), personal=personal, depth=depth + 1)
+                for name in self._some(value)
             }
         if isinstance(value, list):
-            return [self.of(item, key, personal=personal, depth=depth + 1) for item in self._some(value)]
+            return [self.of(item, path, personal=personal, depth=depth + 1) for item in self._some(value)]
         if isinstance(value, str):
-            return self._text(value, key, personal=personal)
+            return self._text(value, path, personal=personal)
         return HIDDEN if personal and isinstance(value, int | float) and not isinstance(value, bool) else value
 
     def _some(self, values: Any) -> Any:
@@ -111,24 +125,31 @@ class _Mask:
             if self.left < 0:
                 return
 
-    def _text(self, text: str, key: str, *, personal: bool) -> str:
-        is_plain = not personal and (PLAIN.fullmatch(key) or IDENTITY.fullmatch(text))
+    def _text(self, text: str, path: tuple[str, ...], *, personal: bool) -> str:
+        is_plain = not personal and _is_plain(text, path)
         if text and not (self.readable or is_plain):
             return HIDDEN
         if text[:1] in "{[" and text[1:]:
-            inner = self._json(text, key)
+            inner = self._json(text, path)
             if inner is not None:
                 return inner
         self.left -= len(text)
         return _scrubbed(text[: SHOWN_CHARACTERS + 1])
 
-    def _json(self, text: str, key: str) -> str | None:
+    def _json(self, text: str, path: tuple[str, ...]) -> str | None:
         """Return JSON within a string, masked as well; None if it is none."""
         try:
             value = parse_json(text)
         except InvalidPayload:
             return None
-        return json.dumps(self.of(value, key), ensure_ascii=False) if isinstance(value, dict | list) else None
+        return json.dumps(self.of(value, path), ensure_ascii=False) if isinstance(value, dict | list) else None
+
+
+def _is_plain(text: str, path: tuple[str, ...]) -> bool:
+    key, owner = path[-1] if path else "", path[-2] if len(path) > 1 else ""
+    if NAME.fullmatch(key):
+        return owner in NAMED
+    return bool(IDENTITY.fullmatch(text) or (PLAIN.fullmatch(key) and CODE.fullmatch(text)))
 
 
 def _scrubbed(text: str) -> str:

@@ -126,9 +126,7 @@ def _outbound_file(attachment: Attachment, still_ours: Callable[[], None]) -> Ou
             with open(os.devnull, "wb") as nowhere:  # only to measure it
                 read_from_uspacy(attachment, nowhere)
         except TooLarge as exc:
-            raise TooLarge(
-                f"The file “{attachment.name}” is larger than {settings.MAX_ATTACHMENT_MB} MB."
-            ) from exc
+            raise TooLarge(f"A file is larger than {settings.MAX_ATTACHMENT_MB} MB.") from exc
         attachment.save(update_fields=["size", "sha256"])
     return OutboundFile(
         name=attachment.name,

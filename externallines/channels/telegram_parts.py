@@ -53,19 +53,21 @@ class Part:
     @property
     def note(self) -> str:
         """What the operator should know of files that do not look as they were meant to."""
-        names = [
-            f"“{file.name}”"
+        changed = [
+            file
             for file, form in zip(self.files, self.forms, strict=True)
             if form is DOCUMENT and file.kind != MediaKind.FILE
         ]
-        return f"Sent as a document: {', '.join(names)}." if names else ""
+        if not changed:
+            return ""
+        return "Sent as a document." if len(changed) == 1 else f"{len(changed)} files were sent as documents."
 
 
 def plan(message: OutboundMessage) -> list[Part]:
     """Return the parts of a message, the same for every attempt. Raises Refused."""
     for file in message.files:
         if file.size > MAX_FILE:
-            raise Refused(f"Telegram takes files of up to 50 MB, and “{file.name}” is larger.")
+            raise Refused("Telegram takes files of up to 50 MB, and one is larger.")
     captions = pieces(message.text, TELEGRAM, CAPTION_LIMIT, utf16) if message.files else []
     caption = captions[0] if len(captions) == 1 else ""
     files = [Part(files=files) for files in _albums(message.files)]

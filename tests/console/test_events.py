@@ -80,6 +80,30 @@ def test_ids_kinds_times_and_names_are_shown_to_all():
     assert "65a0d6a4-0000" in payloads.show(json.dumps(USPACY_EVENT), readable=False).text
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"attachments": [{"name": "hidden.pdf", "type": "file"}]},
+        {"message": {"file": {"name": "hidden"}}},
+        {"messages": [{"contacts": [{"name": {"first_name": "hidden"}, "phones": [{"wa_id": "hidden"}]}]}]},
+        {"message": {"passport_data": {"data": [{"phone_number": "hidden"}]}}},
+        {"status": "this is hidden"},
+        {"key": "hidden\nand more", "source": "my hidden words", "id": "hidden " * 9},
+    ],
+)
+def test_names_of_files_and_of_third_persons_and_sentences_are_hidden(payload):
+    assert "hidden" in payloads.show(json.dumps(payload), readable=True).text
+    shown = payloads.show(json.dumps(payload), readable=False).text
+    assert "hidden" not in shown
+
+
+def test_the_name_of_who_wrote_is_shown_to_all():
+    payload = {"sender": {"id": "7", "name": "Ann Koval"}, "user": {"name": "Ann Koval"}, **WHATSAPP}
+    shown = json.loads(payloads.show(json.dumps(payload), readable=False).text)
+    assert (shown["sender"]["name"], shown["user"]["name"]) == ("Ann Koval", "Ann Koval")
+    assert shown["contacts"] == WHATSAPP["contacts"]
+
+
 @pytest.mark.parametrize("readable", [True, False])
 @pytest.mark.parametrize(
     "payload",

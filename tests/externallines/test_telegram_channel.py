@@ -436,23 +436,23 @@ class TestTelegram(ChannelContract):
             (file("g.gif", "image/gif", MediaKind.IMAGE), "sendAnimation", "animation", ""),
             (
                 file("w.webp", "image/webp", MediaKind.IMAGE),
-                *("sendDocument", "document", "Sent as a document: “w.webp”."),
+                *("sendDocument", "document", "Sent as a document."),
             ),
             (
                 file("q.mov", "video/quicktime", MediaKind.VIDEO),
-                *("sendDocument", "document", "Sent as a document: “q.mov”."),
+                *("sendDocument", "document", "Sent as a document."),
             ),
             (
                 file("v.webm", "audio/webm", MediaKind.VOICE),
-                *("sendDocument", "document", "Sent as a document: “v.webm”."),
+                *("sendDocument", "document", "Sent as a document."),
             ),
             (
                 file("f.flac", "audio/flac", MediaKind.AUDIO),
-                *("sendDocument", "document", "Sent as a document: “f.flac”."),
+                *("sendDocument", "document", "Sent as a document."),
             ),
             (
                 file("l.png", "image/png", MediaKind.IMAGE, size=10 * 1024 * 1024 + 1),
-                *("sendDocument", "document", "Sent as a document: “l.png”."),
+                *("sendDocument", "document", "Sent as a document."),
             ),
             (file("s.png", "image/png", MediaKind.FILE), "sendDocument", "document", ""),
         ],
@@ -526,6 +526,7 @@ class TestTelegram(ChannelContract):
         got = outcome(connected.send, sample_message(files=[PHOTO, large]))
         assert (type(got), got.retryable) == (Refused, False)
         assert "50 MB" in str(got)
+        assert large.name not in str(got)  # staff see errors without the right to read messages
         assert remote.calls == []
 
     def test_an_empty_message_is_refused(self, remote, connected):
@@ -556,22 +557,20 @@ class TestTelegram(ChannelContract):
     )
     def test_a_picture_that_is_no_photo_is_sent_as_a_document(self, remote, connected, code):
         script(remote, refusal(400, f"Bad Request: {code}"), taken(7001))
-        assert connected.send(sample_message(files=[PHOTO])) == Receipt(
-            "7001", note="Sent as a document: “x.png”."
-        )
+        assert connected.send(sample_message(files=[PHOTO])) == Receipt("7001", note="Sent as a document.")
         assert methods(remote) == ["sendPhoto", "sendDocument"]
         assert fields(remote.calls[1])["document"] == ("x.png", "image/png", b"picture")
 
     def test_an_album_with_a_picture_that_is_no_photo_is_sent_as_documents(self, remote, connected):
         script(remote, refusal(400, "Bad Request: PHOTO_INVALID_DIMENSIONS"), taken(7001, 7002))
         got = connected.send(sample_message(files=[PHOTO, VIDEO]))
-        assert got == Receipt("7002", note="Sent as a document: “x.png”, “v.mp4”.")
+        assert got == Receipt("7002", note="2 files were sent as documents.")
         assert [item["type"] for item in fields(remote.calls[1])["media"]] == ["document", "document"]
 
     def test_a_voice_message_that_is_not_wanted_is_sent_as_a_document(self, remote, connected):
         script(remote, refusal(400, "Bad Request: VOICE_MESSAGES_FORBIDDEN"), taken(7001))
         got = connected.send(sample_message(files=[VOICE], text=""))
-        assert got == Receipt("7001", note="Sent as a document: “o.ogg”.")
+        assert got == Receipt("7001", note="Sent as a document.")
         assert methods(remote) == ["sendVoice", "sendDocument"]
 
     def test_what_is_refused_as_a_document_too_is_refused(self, remote, connected):
