@@ -133,3 +133,25 @@ def test_what_nobody_uses_is_not_there(admin_client):
         assert admin_client.get(f"/admin/django_celery_beat/{model}/").status_code == 404
     for model in ("intervalschedule", "crontabschedule"):
         assert admin_client.get(f"/admin/django_celery_beat/{model}/").status_code == 200
+
+
+@pytest.mark.parametrize(("action", "enabled"), [("enable_tasks", True), ("disable_tasks", False)])
+def test_who_may_change_the_schedule_is_on_record(staff, action, enabled):
+    task = PeriodicTask.objects.first()
+    PeriodicTask.objects.update(enabled=not enabled)
+    staff("change_periodictask").post(TASKS, {"action": action, "_selected_action": [task.pk]})
+    task.refresh_from_db()
+    assert task.enabled is enabled
+    assert LogEntry.objects.get().object_id == str(task.pk)
+
+
+@pytest.mark.parametrize("action", ["enable_tasks", "disable_tasks", "run_tasks"])
+def test_who_may_only_look_changes_nothing_of_the_schedule(staff, action):
+    task = PeriodicTask.objects.first()
+    PeriodicTask.objects.update(enabled=action != "enable_tasks")
+    client = staff()
+    assert f'value="{action}"' not in client.get(TASKS).content.decode()
+    client.post(TASKS, {"action": action, "_selected_action": [task.pk]})
+    task.refresh_from_db()
+    assert task.enabled is (action != "enable_tasks")
+    assert not LogEntry.objects.exists()
