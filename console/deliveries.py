@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -146,9 +147,7 @@ class DeliveryAdmin(RowPageAdmin):
     @admin.action(description=gettext_lazy("Send again"), permissions=["requeue"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         chosen = list(queryset.select_related("message").order_by("id"))
-        queued = [delivery for delivery in chosen if services.requeue(delivery)]
-        for delivery in queued:
-            self.record(request, delivery, "Sent again.")
+        queued = [delivery for delivery in chosen if self.requeue(request, delivery, "Sent again.")]
         told = {"queued": len(queued), "chosen": len(chosen)}
         self.tell(
             request,
@@ -159,13 +158,18 @@ class DeliveryAdmin(RowPageAdmin):
             ok=bool(queued),
         )
 
+    @transaction.atomic
+    def requeue(self, request: HttpRequest, delivery: Delivery, what: str) -> bool:
+        """Send a delivery again and write down who did it; False if it has not failed."""
+        if not services.requeue(delivery):
+            return False
+        self.record(request, delivery, what)
+        return True
+
     @admin.action(description=gettext_lazy("Give up"), permissions=["give_up"])
     def give_up(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         chosen = list(queryset.select_related("message").order_by("id"))
-        by = request.user.get_username()
-        given_up = [delivery for delivery in chosen if failures.give_up(delivery, by=by)]
-        for delivery in given_up:
-            self.record(request, delivery, "Given up.")
+        given_up = [delivery for delivery in chosen if self._give_up(request, delivery)]
         told = {"given_up": len(given_up), "chosen": len(chosen)}
         self.tell(
             request,
@@ -174,6 +178,13 @@ class DeliveryAdmin(RowPageAdmin):
             else ngettext("It is given up.", "%(given_up)s are given up.", len(given_up)) % told,
             ok=bool(given_up),
         )
+
+    @transaction.atomic
+    def _give_up(self, request: HttpRequest, delivery: Delivery) -> bool:
+        if not failures.give_up(delivery, by=request.user.get_username()):
+            return False
+        self.record(request, delivery, "Given up.")
+        return True
 
     def resend_view(self, request: HttpRequest) -> HttpResponse:
         """Ask before all failures of a filter are sent again, and do it, in batches."""

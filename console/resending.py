@@ -1,9 +1,8 @@
 """Send all failures of a filter again: a page that says how many, and does so many at a time."""
 
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -11,10 +10,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, override
+from django.utils.translation import ngettext
 
 from console.base import AFTER, BEFORE, as_id
-from messaging import services
 from messaging.models import Delivery
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ def view(model_admin: "DeliveryAdmin", request: HttpRequest) -> HttpResponse:
     asked_until = as_id(request.POST.get("until", "")) or _newest(failures)
     failures = failures.filter(pk__lte=asked_until)
     if request.method == "POST":
-        sent = _send_again(request, failures)
+        sent = _send_again(model_admin, request, failures)
         text = ngettext("%(count)s is sent again.", "%(count)s are sent again.", sent) % {"count": sent}
         model_admin.tell(request, text, ok=sent > 0)
         if not failures.exists():
@@ -78,16 +76,12 @@ def _newest(failures: QuerySet[Delivery]) -> int:
     return failures.order_by("-id").values_list("pk", flat=True).first() or 0
 
 
-def _send_again(request: HttpRequest, failures: QuerySet[Delivery]) -> int:
+def _send_again(model_admin: "DeliveryAdmin", request: HttpRequest, failures: QuerySet[Delivery]) -> int:
     """Send the oldest again, in the order in which they were to be sent; return how many."""
     until = time.monotonic() + RUN_SECONDS
-    sent: list[Delivery] = []
+    sent = 0
     for delivery in failures.select_related("message").order_by("id")[:AT_ONCE]:
         if time.monotonic() > until:
             break
-        if services.requeue(delivery):
-            sent.append(delivery)
-    who = cast(int, request.user.pk)  # has the right, so is somebody
-    with override("en"):
-        LogEntry.objects.log_actions(who, sent, CHANGE, "Sent again, with all of a filter.")
-    return len(sent)
+        sent += model_admin.requeue(request, delivery, "Sent again, with all of a filter.")
+    return sent

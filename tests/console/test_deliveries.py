@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db.models.functions import Now
+from django.db.models.signals import post_save
 from django.urls import reverse
 from django.utils import timezone
 
@@ -324,3 +325,37 @@ def test_without_permission_nothing_is_given_up(staff, waiting):
     act(client, "delivery", "give_up", row)
     row.refresh_from_db()
     assert row.status == "open"
+
+
+@pytest.fixture
+def log_breaks():
+    """After the first entry, nothing more can be written down."""
+
+    def refuse(**kwargs):
+        if LogEntry.objects.count() > 1:
+            raise RuntimeError("the log is full")
+
+    post_save.connect(refuse, sender=LogEntry)
+    yield
+    post_save.disconnect(refuse, sender=LogEntry)
+
+
+def test_what_is_sent_again_is_on_record_even_if_the_rest_breaks(staff, fill, log_breaks):
+    fill(3)
+    client = staff("requeue_delivery")
+    with pytest.raises(RuntimeError):
+        client.post(reverse("admin:messaging_delivery_resend"))
+    [again] = Delivery.objects.filter(status="open")
+    assert again.message.deliveries.filter(pk=LogEntry.objects.get().object_id).exists()
+
+
+@pytest.mark.parametrize(("action", "before"), [("send_again", "failed"), ("give_up", "open")])
+def test_what_is_done_to_chosen_ones_is_on_record_even_if_the_rest_breaks(staff, fill, log_breaks, action, before):
+    fill(3)
+    Delivery.objects.update(status=before)
+    rows = list(Delivery.objects.order_by("id"))
+    with pytest.raises(RuntimeError):
+        act(staff("requeue_delivery", "give_up_delivery"), "delivery", action, *rows)
+    assert LogEntry.objects.count() == 1
+    after = {"failed": "open", "open": "failed"}[before]
+    assert Delivery.objects.filter(status=after, kind="message").count() == 1
