@@ -58,12 +58,13 @@ class SnsTopicAdmin(RowPageAdmin):
     # the page of one
 
     def page_context(self, request: HttpRequest, row: SnsTopic) -> dict[str, Any]:
-        offered = self.get_actions(request)
+        offered = {} if topics.is_set(row) else self.get_actions(request)
         done = {SnsTopic.Status.APPROVED: "approve", SnsTopic.Status.REJECTED: "reject"}.get(
             SnsTopic.Status(row.status)
         )
         return {
             "topic": row,
+            "is_set": topics.is_set(row),
             "title": _("SNS topic"),
             "tone": TONES[self.state(row)[0]],
             "state": self.state(row)[1],
@@ -91,6 +92,10 @@ class SnsTopicAdmin(RowPageAdmin):
     @admin.action(description=gettext_lazy("Reject: refuse what the topic sends"), permissions=["approve"])
     def reject(self, request: HttpRequest, queryset: QuerySet[SnsTopic]) -> None:
         for topic in queryset:
+            if topics.is_set(topic):
+                text = _("%(topic)s is trusted by SNS_TOPIC_ARNS: remove it there.") % {"topic": topic.arn}
+                self.tell(request, text, ok=False)
+                continue
             topics.reject(topic)
             self.record(request, topic, "Rejected.")
-        self.tell(request, _("Rejected."))
+            self.tell(request, _("%(topic)s is rejected.") % {"topic": topic.arn})

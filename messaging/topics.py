@@ -26,6 +26,11 @@ def is_trusted(arn: str) -> bool:
     )
 
 
+def is_set(topic: SnsTopic) -> bool:
+    """Whether the settings trust a topic, whatever staff decide."""
+    return topic.arn in settings.SNS_TOPIC_ARNS
+
+
 def request_subscription(envelope: Envelope) -> None:
     """Note that a topic wants to be subscribed: a worker confirms a trusted one, staff decide on another."""
     topic, _created = SnsTopic.objects.get_or_create(

@@ -45,7 +45,7 @@ def test_a_topic_is_approved_and_then_rejected(staff, fill):
     assert "Approved." in act(client, "snstopic", "approve", chosen)
     chosen.refresh_from_db()
     assert (chosen.status, chosen.error) == ("approved", "")
-    assert "Rejected." in act(client, "snstopic", "reject", chosen)
+    assert f"{chosen.arn} is rejected." in act(client, "snstopic", "reject", chosen)
     chosen.refresh_from_db()
     other.refresh_from_db()
     assert (chosen.status, other.status) == ("rejected", "pending")
@@ -58,4 +58,16 @@ def test_without_permission_no_topic_is_decided_on(staff, fill, action):
     page = client.get(list_url("snstopic")).content.decode()
     assert f'value="{action}"' not in page
     act(client, "snstopic", action, SnsTopic.objects.get())
+    assert SnsTopic.objects.get().status == "pending"
+
+
+def test_a_topic_that_the_settings_trust_is_not_rejected_here(staff, fill, settings):
+    fill()
+    topic = SnsTopic.objects.get()
+    settings.SNS_TOPIC_ARNS = [topic.arn]
+    client = staff("approve_snstopic")
+    page = client.get(page_url(topic)).content.decode()
+    assert "trusted by SNS_TOPIC_ARNS" in page
+    assert 'value="reject"' not in page
+    assert "is trusted by SNS_TOPIC_ARNS: remove it there." in act(client, "snstopic", "reject", topic)
     assert SnsTopic.objects.get().status == "pending"
