@@ -59,7 +59,7 @@ class EventChangeList(SievedChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         events: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        return events.defer("payload", "error")
+        return events if request.method == "POST" else events.defer("payload", "error")  # actions need them
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -150,7 +150,11 @@ class WebhookEventAdmin(RowPageAdmin):
 
     @admin.action(description=gettext_lazy("Process again"), permissions=["reprocess"])
     def process_again(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
-        for event in queryset.order_by("id")[:AT_ONCE]:
+        chosen = list(queryset.order_by("id")[: AT_ONCE + 1])
+        if len(chosen) > AT_ONCE:
+            self.tell(request, _("Choose at most %(number)s at a time.") % {"number": AT_ONCE}, ok=False)
+            return
+        for event in chosen:
             inbox.reprocess(event)
             self.record(request, event, "Processed again.")
             ok = event.outcome != WebhookEvent.Outcome.FAILED

@@ -4,6 +4,9 @@ import json
 import uuid
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from console import events, payloads
 from messaging.models import Chat, Delivery, Message, WebhookEvent
@@ -283,3 +286,28 @@ def test_without_permission_nothing_is_processed_again(staff, fill):
     act(client, "webhookevent", "process_again", event)
     event.refresh_from_db()
     assert event.outcome == "failed"
+
+
+def test_more_than_one_can_wait_for_are_not_processed_again(staff, monkeypatch):
+    monkeypatch.setattr(events, "AT_ONCE", 1)
+    rows = [stored({}, outcome="failed", error="boom") for _number in range(2)]
+    page = act(staff("reprocess_webhookevent"), "webhookevent", "process_again", *rows)
+    assert "Choose at most 1 at a time." in page
+    assert WebhookEvent.objects.filter(outcome="failed", error="boom").count() == 2
+
+
+def test_the_payloads_of_what_is_processed_again_are_read_at_once(staff):
+    rows = [stored({}, outcome="failed") for _number in range(3)]
+    client = staff("reprocess_webhookevent")
+    chosen = {"action": "process_again", "_selected_action": [row.pk for row in rows]}
+    with CaptureQueriesContext(connection) as captured:
+        client.post(list_url("webhookevent"), chosen)
+    read = [
+        query["sql"] for query in captured if query["sql"].startswith("SELECT") and '."payload"' in query["sql"]
+    ]
+    assert not [
+        sql
+        for sql in read
+        if sql.startswith('SELECT "messaging_webhookevent"."id", "messaging_webhookevent"."payload"')
+    ]
+    assert LogEntry.objects.count() == 3
