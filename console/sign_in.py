@@ -2,14 +2,15 @@
 
 import math
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 
 from axes.handlers.proxy import AxesProxyHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import F, Max, QuerySet, Sum, Window
+from django.db.models import F, Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -55,11 +56,13 @@ class AccessAttemptAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         since = timezone.now() - settings.AXES_COOLOFF_TIME
-        of_user = Window(Sum("failures_since_start"), partition_by=[F("username"), F("ip_address")])
-        rows: QuerySet[Any] = (
-            super().get_queryset(request).filter(attempt_time__gte=since).annotate(failures=of_user)
+        rows: QuerySet[Any] = super().get_queryset(request).filter(attempt_time__gte=since)
+        alike = AccessAttempt.objects.filter(
+            attempt_time__gte=since, username=OuterRef("username"), ip_address=OuterRef("ip_address")
         )
-        return rows
+        summed = alike.order_by().values("username").annotate(sum=Sum("failures_since_start")).values("sum")
+        # Of all, whatever page or search shows; an attempt without an address is alone.
+        return rows.annotate(failures=Coalesce(Subquery(summed), F("failures_since_start")))
 
     @display(description=gettext_lazy("State"), label={"locked": "danger", "open": "default"})  # type: ignore[untyped-decorator]
     def state(self, attempt: Any) -> tuple[str, str]:
@@ -80,6 +83,8 @@ class AccessAttemptAdmin(ConsoleAdmin):
         for username, address in set(queryset.values_list("username", "ip_address")):
             AxesProxyHandler.reset_attempts(username=username, ip_address=address)
             told = {"user": username, "address": address}
-            if user := User.objects.filter(username=username).first():
-                self.record(request, user, f"Unlocked the sign-in from {address}.")
+            known = User.objects.filter(username=username).first()  # what is locked may be no one's name
+            self.record(
+                request, known or cast(User, request.user), f"Unlocked {username}'s sign-in from {address}."
+            )
             self.tell(request, _("%(user)s can sign in from %(address)s again.") % told)

@@ -159,7 +159,24 @@ def test_an_administrator_unlocks(client, root, ann):
     assert sign_in(client, address=ELSEWHERE).status_code == 429
     assert sign_in(client).status_code == 302
     entry = LogEntry.objects.get()
-    assert (entry.object_id, entry.change_message) == (str(ann.pk), "Unlocked the sign-in from 203.0.113.5.")
+    assert (entry.object_id, entry.change_message) == (str(ann.pk), "Unlocked ann's sign-in from 203.0.113.5.")
+
+
+def test_that_a_name_of_nobody_was_unlocked_is_written_down(client, root):
+    AccessAttempt.objects.create(username="ghost", ip_address="203.0.113.5", failures_since_start=5)
+    root.post(LIST, {"action": "unlock", "_selected_action": [AccessAttempt.objects.get().pk]})
+    assert LogEntry.objects.get().change_message == "Unlocked ghost's sign-in from 203.0.113.5."
+
+
+def test_every_page_says_that_a_sign_in_is_locked(client, root, ann, monkeypatch):
+    monkeypatch.setattr("console.sign_in.AccessAttemptAdmin.list_per_page", 1)
+    fail(client, 4)
+    fail(client, 1, **{"User-Agent": "another browser"})
+    first = root.get(LIST)
+    second = root.get(f"{LIST}{first.context['cl'].next_url}")
+    assert second.context["cl"].previous_url
+    for page in (first, second):
+        assert "more until locked" not in page.content.decode()
 
 
 def test_only_superusers_unlock(client, staff):
