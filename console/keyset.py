@@ -5,7 +5,7 @@ A page costs the same at the end of ten million rows as at their beginning.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -100,7 +100,12 @@ def _field(queryset: QuerySet[M], name: str) -> Any:
 
 def cursor(row: Model, key: Sequence[str]) -> str:
     """Return what names the place of a row in the order of `key`."""
-    values = [getattr(row, _name(field)) for field in key]
+    return cursor_of({_name(field): getattr(row, _name(field)) for field in key}, key)
+
+
+def cursor_of(row: Mapping[str, Any], key: Sequence[str]) -> str:
+    """Return the same for a row's values."""
+    values = [row[_name(field)] for field in key]
     return base64.urlsafe_b64encode(json.dumps(values, cls=_Exact).encode()).decode()
 
 

@@ -57,11 +57,10 @@ def sift(
     look through the whole table for the conditions.
     """
     rest = keyset.beyond(queryset, key, after).order_by(*key)
-    border = list(rest.values_list("pk", flat=True)[LOOKED_THROUGH - 1 : LOOKED_THROUGH + 1])
-    last, beyond = "", ""
-    if len(border) == 2:
-        rows = queryset.model.objects.in_bulk(border)
-        last, beyond = (keyset.cursor(rows[pk], key) for pk in border)
+    columns = [field.removeprefix("-") for field in key]
+    border = rest.values(*columns)[LOOKED_THROUGH - 1 : LOOKED_THROUGH + 1]
+    cursors = [keyset.cursor_of(values, key) for values in border]  # the rows themselves may be pruned meanwhile
+    last, beyond = cursors if len(cursors) == 2 else ("", "")
     near = keyset.beyond(rest, keyset.reverse(key), beyond).order_by(*key)
     ids = list(near.filter(*conditions).values_list("pk", flat=True)[: size + 1])
     found = list(queryset.filter(pk__in=ids[:size]).order_by(*key))

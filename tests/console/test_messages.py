@@ -4,6 +4,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.db.models import Q
 
 from console import messages, sieve
 from console.moments import first_since
@@ -192,3 +194,22 @@ def test_a_filtered_list_costs_the_same_whatever_is_in_it(staff, chat, filters):
         say(chat, status="read")
     assert len(queries(client, url)) <= few
     assert few <= 12
+
+
+def test_rows_that_are_pruned_while_a_list_is_read_are_no_hindrance(fill, monkeypatch):
+    monkeypatch.setattr(sieve, "LOOKED_THROUGH", 2)
+    fill(4)
+    wanted = Message.objects.order_by("-id")[0]
+
+    def prune(execute, *args):
+        answer = execute(*args)
+        if not pruned:
+            pruned.append(True)
+            Message.objects.exclude(pk=wanted.pk).update(parent=None)
+            Message.objects.exclude(pk=wanted.pk).delete()
+        return answer
+
+    pruned = []
+    with connection.execute_wrapper(prune):
+        page = sieve.sift(Message.objects.all(), [Q(direction="out")], ("-id",), size=10)
+    assert page.rows == [wanted]
