@@ -362,3 +362,8 @@ def test_an_address_of_elsewhere_is_no_way_back(staff, line):
 
 def test_a_line_that_is_not_there_has_no_form(admin_client, line):
     assert admin_client.get(f"{LIST}{line.pk + 1}/edit/").status_code == 404
+
+
+def test_one_can_go_back_from_the_question_whether_to_disconnect(staff, line):
+    answer = staff("disconnect_externalline").post(LIST, {"action": "disconnect", "_selected_action": [line.pk]})
+    assert f'<a href="{LIST}">Cancel</a>' in answer.content.decode()
