@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config import health, metrics
+from console import menu
 
 admin.site.final_catch_all_view = False  # it would hide from the middleware which paths exist
 
@@ -16,6 +17,7 @@ routes: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema")),
     path("admin/language/", include("django.conf.urls.i18n")),
+    path("admin/search/", admin.site.admin_view(menu.search)),
     path("admin/", admin.site.urls),
     path("health/live", health.live),
     path("health/ready", health.ready),

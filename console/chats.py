@@ -17,6 +17,7 @@ from unfold.decorators import display
 from console import channels, conversation, customers, formats, keyset, lookups, masking, reasons
 from console.base import AFTER, BEFORE
 from console.filters import ChannelFilter, PortalFilter, SieveDropdown
+from console.line_rows import without_secrets
 from console.row_page import RowPageAdmin
 from console.sieve import SievedChangeList
 from externallines.channels import CHANNELS
@@ -67,7 +68,7 @@ class ChatAdmin(RowPageAdmin):
         newest = Message.objects.filter(chat=OuterRef(OuterRef("pk"))).order_by("-id").values("pk")[:LATELY]
         waiting = Delivery.objects.open().filter(chat=OuterRef("pk"), created_at__lt=timezone.now() - WAITS_AFTER)
         chats: QuerySet[Chat] = super().get_queryset(request).select_related("line__portal")
-        return chats.annotate(
+        return without_secrets(chats, "line__").annotate(
             has_failed=Exists(Message.objects.filter(pk__in=newest, status=Message.Status.FAILED)),
             is_waiting=Exists(waiting),
         )

@@ -17,6 +17,7 @@ from unfold.decorators import display
 from console import channels, delivery_filters, formats, reasons, resending
 from console.base import as_uuid
 from console.filters import ChannelFilter, PortalFilter
+from console.line_rows import without_secrets
 from console.moments import SinceFilter, UntilFilter
 from console.row_page import RowPageAdmin
 from console.sieve import SievedChangeList
@@ -57,7 +58,7 @@ class DeliveryAdmin(RowPageAdmin):
         return SievedChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return reasons.with_repeats(super().get_queryset(request))
+        return without_secrets(reasons.with_repeats(super().get_queryset(request)), "chat__line__")
 
     def get_urls(self) -> list[URLPattern]:
         resend = path(
@@ -114,7 +115,8 @@ class DeliveryAdmin(RowPageAdmin):
     # the page of one
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        delivery = Delivery.objects.select_related("message", "chat__line__portal").get(pk=row.pk)
+        shown = Delivery.objects.select_related("message", "chat__line__portal")
+        delivery = without_secrets(shown, "chat__line__").get(pk=row.pk)
         is_open, lane = delivery.status == Delivery.Status.OPEN, []
         if is_open:
             ahead = Delivery.objects.open().filter(

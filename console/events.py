@@ -16,6 +16,7 @@ from unfold.decorators import display
 from console import channels, formats, masking, payloads, reasons
 from console.base import as_uuid
 from console.filters import SieveDropdown
+from console.line_rows import without_secrets
 from console.moments import SinceFilter, UntilFilter
 from console.row_page import RowPageAdmin
 from console.sieve import SievedChangeList
@@ -64,7 +65,7 @@ class EventChangeList(SievedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         keys = {key for event in self.result_list if (key := as_uuid(event.source))}
-        lines = {str(line.key): line for line in ExternalLine.objects.filter(key__in=keys)}
+        lines = {str(line.key): line for line in without_secrets(ExternalLine.objects.filter(key__in=keys))}
         for event in self.result_list:
             event.line = lines.get(event.source)
 
@@ -125,7 +126,8 @@ class WebhookEventAdmin(RowPageAdmin):
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         readable = masking.may_read(request)
         key = as_uuid(row.source)
-        row.line = ExternalLine.objects.select_related("portal").filter(key=key).first() if key else None
+        lines = without_secrets(ExternalLine.objects.select_related("portal"))
+        row.line = lines.filter(key=key).first() if key else None
         offered = self.get_actions(request)
         failed = row.outcome == WebhookEvent.Outcome.FAILED
         return {

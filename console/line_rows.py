@@ -1,5 +1,7 @@
 """What is shown of a line wherever it is listed."""
 
+from typing import Any
+
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from externallines.models import ExternalLine
@@ -12,6 +14,11 @@ def with_last_message(lines: QuerySet[ExternalLine]) -> QuerySet[ExternalLine]:
     """Add the time of each line's last message."""
     newest = Chat.objects.filter(line=OuterRef("pk")).order_by("-last_message_at", "-id")
     return lines.annotate(last_message_at=Subquery(newest.values("last_message_at")[:1]))
+
+
+def without_secrets(rows: QuerySet[Any], to_line: str = "") -> QuerySet[Any]:
+    """Leave the secrets of lines and their portals encrypted: one that cannot be read takes no list down."""
+    return rows.defer(f"{to_line}credentials", f"{to_line}portal__token", f"{to_line}portal__refresh_token")
 
 
 def tone(status: str) -> str:

@@ -20,7 +20,7 @@ from console.base import as_uuid
 from console.filters import ChannelFilter, PortalFilter
 from console.formats import MISSING, link, moment
 from console.line_pages import LinePages
-from console.line_rows import LABELS, with_last_message
+from console.line_rows import LABELS, with_last_message, without_secrets
 from console.lookups import ids_of
 from console.sieve import SievedChangeList
 from console.troubles import troubles
@@ -75,7 +75,7 @@ class ExternalLineAdmin(LinePages):
         return queryset.filter(pk__in=ids_of(ways(text)))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return with_last_message(super().get_queryset(request).defer("credentials"))
+        return with_last_message(without_secrets(super().get_queryset(request)))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SievedChangeList]:
         return SievedChangeList

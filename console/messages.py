@@ -15,6 +15,7 @@ from unfold.decorators import display
 from console import channels, conversation, formats, marks, masking
 from console.base import as_id, as_uuid
 from console.filters import ChannelFilter, PortalFilter, SieveDropdown
+from console.line_rows import without_secrets
 from console.moments import SinceFilter, UntilFilter
 from console.row_page import RowPageAdmin
 from console.sieve import SievedChangeList
@@ -140,7 +141,7 @@ class MessageAdmin(RowPageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         messages: QuerySet[Message] = super().get_queryset(request)
-        return messages.select_related("parent", "chat__line__portal")
+        return without_secrets(messages.select_related("parent", "chat__line__portal"), "chat__line__")
 
 
 def with_id(text: str) -> list[int]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Case, When
 
-from console.line_rows import with_last_message
+from console.line_rows import with_last_message, without_secrets
 from externallines.models import ExternalLine
 from portals.models import Portal, PortalEvent
 
@@ -42,4 +42,4 @@ def lines(portal: Portal) -> list[ExternalLine]:
         When(status=ExternalLine.Status.DISABLED, then=2),
         default=1,
     )
-    return list(with_last_message(portal.lines.all()).order_by(urgency, "-id")[:SHOWN_LINES])
+    return list(with_last_message(without_secrets(portal.lines.all())).order_by(urgency, "-id")[:SHOWN_LINES])

@@ -74,7 +74,7 @@ class PortalAdmin(ConsoleAdmin):
         return queryset.filter(domain__startswith=text.lower())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return with_traffic(super().get_queryset(request))
+        return with_traffic(super().get_queryset(request).defer("token", "refresh_token"))
 
     @display(description=gettext_lazy("State"), label=STATUS_LABELS)  # type: ignore[untyped-decorator]
     def state(self, portal: Portal) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet
 
+from console.line_rows import without_secrets
 from externallines.models import ExternalLine
 from messaging.models import Chat, Delivery
 
@@ -21,6 +22,7 @@ def troubles(lines: QuerySet[ExternalLine]) -> dict[str, list[Delivery]]:
     searched = lines.order_by("-id")[:SEARCHED_LINES]
     chats = [pk for pks in searched.values_list(ArraySubquery(newest[:SEARCHED_CHATS]), flat=True) for pk in pks]
     rows = Delivery.objects.filter(chat__in=chats).select_related("chat__line__portal", "message")
+    rows = without_secrets(rows, "chat__line__")
     return {
         "failures": list(rows.filter(status=Delivery.Status.FAILED).order_by("-id")[:SHOWN]),
         "waiting": list(rows.filter(status=Delivery.Status.OPEN).order_by("id")[:SHOWN]),

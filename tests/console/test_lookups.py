@@ -3,11 +3,12 @@
 import base64
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from console import moments
 from messaging.models import Chat, Delivery, Message, WebhookEvent
-from tests.console.desk import list_url
+from tests.console.desk import list_url, page_url
 
 pytestmark = pytest.mark.django_db
 
@@ -156,3 +157,26 @@ def test_a_moment_of_any_zone_is_a_filter(staff, fill, monkeypatch):
 def test_nothing_is_counted_to_complete_what_somebody_types(staff, fill, model, field):
     parameters = {"app_label": "messaging", "model_name": model, "field_name": field, "term": ""}
     assert staff().get("/admin/autocomplete/", parameters).status_code == 403
+
+
+def test_a_secret_that_cannot_be_decrypted_takes_no_list_and_no_conversation_down(staff, fill, line):
+    fill()
+    WebhookEvent.objects.update(source=line.key)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE portals_portal SET token = 'lost', refresh_token = 'lost'")
+        cursor.execute("UPDATE externallines_externalline SET credentials = 'lost'")
+    client = staff("read_message")
+    rows = [model.objects.get() for model in (Chat, Message, Delivery, WebhookEvent)]
+    portal_page = reverse("admin:portals_portal_change", args=[line.portal_id])
+    lists = [list_url(name) for name in ("chat", "message", "delivery", "webhookevent")]
+    for url in (*lists, PORTALS, LINES, portal_page, *map(page_url, rows)):
+        assert client.get(url).status_code == 200, url
+
+
+@pytest.mark.parametrize("page", ["abc", "9", "0", "9" * 5_000])
+def test_no_page_breaks_the_search_of_the_menu(admin_client, page):
+    assert admin_client.get("/admin/search/", {"s": "a", "page": page}).status_code == 200
+
+
+def test_the_search_of_the_menu_is_for_staff(client):
+    assert client.get("/admin/search/", {"s": "a"}).status_code == 302
