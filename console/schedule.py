@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
 from django_celery_beat.admin import CrontabScheduleAdmin as BeatCrontabAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BeatTaskAdmin
 from django_celery_beat.admin import PeriodicTaskForm, TaskSelectWidget
@@ -44,24 +45,25 @@ class PeriodicTaskAdmin(BeatTaskAdmin, ModelAdmin):
     def runs(self, task: PeriodicTask) -> str:
         return str(task.scheduler)
 
-    @admin.action(description=_("Enable"), permissions=["change"])
+    @admin.action(description=_("Enable selected tasks"), permissions=["change"])
     def enable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         self._record(request, queryset, "Enabled.")
         super().enable_tasks(request, queryset)
 
-    @admin.action(description=_("Disable"), permissions=["change"])
+    @admin.action(description=_("Disable selected tasks"), permissions=["change"])
     def disable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         self._record(request, queryset, "Disabled.")
         super().disable_tasks(request, queryset)
 
-    @admin.action(description=_("Run now"), permissions=["change"])
+    @admin.action(description=_("Run selected tasks"), permissions=["change"])
     def run_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         self._record(request, queryset, "Run by hand.")
         super().run_tasks(request, queryset)
 
     def _record(self, request: HttpRequest, tasks: QuerySet[PeriodicTask], what: str) -> None:
         for task in tasks:
-            self.log_change(request, task, what)
+            with override("en"):
+                self.log_change(request, task, what)
 
     @admin.display(description=_("Last run"))
     def last_run(self, task: PeriodicTask) -> str:

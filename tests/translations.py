@@ -37,7 +37,7 @@ REPHRASED = (
     " By %(filter_title)s ",
 )
 # What else is translated where it is shown: the log of what staff did, and why an event was ignored.
-KEYWORDS = ("record:3", "log_addition:3", "log_actions:4", "Ignored:1", "Irrelevant:1")
+KEYWORDS = ("record:3", "_record:3", "requeue:3", "log_addition:3", "log_actions:4", "Ignored:1", "Irrelevant:1")
 F_STRING = re.compile(r"\{[^}\"]")  # which some versions of xgettext take for a text
 MOST_CHOICES = 20  # a field with more has time zones
 
