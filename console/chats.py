@@ -67,11 +67,12 @@ class ChatAdmin(RowPageAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Chat]:
         newest = Message.objects.filter(chat=OuterRef(OuterRef("pk"))).order_by("-id").values("pk")[:LATELY]
         waiting = Delivery.objects.open().filter(chat=OuterRef("pk"), created_at__lt=timezone.now() - WAITS_AFTER)
-        chats: QuerySet[Chat] = super().get_queryset(request).select_related("line__portal")
-        return without_secrets(chats, "line__").annotate(
+        chats = without_secrets(super().get_queryset(request).select_related("line__portal"), "line__")
+        shown: QuerySet[Chat] = chats.annotate(
             has_failed=Exists(Message.objects.filter(pk__in=newest, status=Message.Status.FAILED)),
             is_waiting=Exists(waiting),
         )
+        return shown
 
     @display(description=_("customer"), header=True)  # type: ignore[untyped-decorator]
     def customer(self, chat: Chat) -> list[str]:

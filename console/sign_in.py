@@ -56,13 +56,15 @@ class AccessAttemptAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         since = timezone.now() - settings.AXES_COOLOFF_TIME
-        rows: QuerySet[Any] = super().get_queryset(request).filter(attempt_time__gte=since)
+        rows = super().get_queryset(request).filter(attempt_time__gte=since)
         alike = AccessAttempt.objects.filter(
             attempt_time__gte=since, username=OuterRef("username"), ip_address=OuterRef("ip_address")
         )
         summed = alike.order_by().values("username").annotate(sum=Sum("failures_since_start")).values("sum")
         # Of all, whatever page or search shows; an attempt without an address is alone.
-        return rows.annotate(failures=Coalesce(Subquery(summed), F("failures_since_start")))
+        failures = Coalesce(Subquery(summed), F("failures_since_start"))
+        shown: QuerySet[Any] = rows.annotate(failures=failures)
+        return shown
 
     @display(description=gettext_lazy("State"), label={"locked": "danger", "open": "default"})  # type: ignore[untyped-decorator]
     def state(self, attempt: Any) -> tuple[str, str]:

@@ -21,8 +21,8 @@ def troubles(lines: QuerySet[ExternalLine]) -> dict[str, list[Delivery]]:
     newest = Chat.objects.filter(line=OuterRef("pk")).order_by("-last_message_at", "-id").values("pk")
     searched = lines.order_by("-id")[:SEARCHED_LINES]
     chats = [pk for pks in searched.values_list(ArraySubquery(newest[:SEARCHED_CHATS]), flat=True) for pk in pks]
-    rows = Delivery.objects.filter(chat__in=chats).select_related("chat__line__portal", "message")
-    rows = without_secrets(rows, "chat__line__")
+    found = Delivery.objects.filter(chat__in=chats).select_related("chat__line__portal", "message")
+    rows = without_secrets(found, "chat__line__")
     return {
         "failures": list(rows.filter(status=Delivery.Status.FAILED).order_by("-id")[:SHOWN]),
         "waiting": list(rows.filter(status=Delivery.Status.OPEN).order_by("id")[:SHOWN]),

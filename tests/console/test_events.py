@@ -270,14 +270,6 @@ def test_an_event_of_no_concern_tells_why(staff):
     assert "uspacy 1: Ignored not a message" in page
 
 
-def test_so_many_events_are_processed_at_once_and_no_more(staff, monkeypatch):
-    monkeypatch.setattr(events, "AT_ONCE", 2)
-    for key in range(3):
-        WebhookEvent.objects.create(source="uspacy", key=f"{key}", payload='{"type": "deal"}', outcome="failed")
-    act(staff("reprocess_webhookevent"), "webhookevent", "process_again", *WebhookEvent.objects.all())
-    assert WebhookEvent.objects.filter(outcome="failed").count() == 1
-
-
 def test_without_permission_nothing_is_processed_again(staff, fill):
     fill()
     event = operator_event(Chat.objects.get())
