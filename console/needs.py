@@ -14,7 +14,7 @@ from django.utils.translation import ngettext_lazy
 from django_celery_beat.models import PeriodicTask
 
 from config import health
-from console.counts import Listed, list_url, listed, may_see
+from console.counts import ENOUGH, Listed, list_url, listed, may_see
 from console.formats import moment
 from externallines.models import ExternalLine
 from messaging.models import SnsTopic, WebhookEvent
@@ -154,4 +154,4 @@ def _of_list(
 
 
 def _need(text: "StrPromise", rows: Listed, **more: Any) -> Need:
-    return Need(text % {"count": rows.count, "text": rows.text}, rows.url, **more)
+    return Need(text % {"count": min(rows.count, ENOUGH), "text": rows.text}, rows.url, **more)

@@ -1,7 +1,7 @@
 """Who may do what: two groups that every deployment has. Superusers may do everything.
 
-The groups are the product's: each `migrate` gives them what a release lets them do, and what was taken from them. What
-an administrator grants on top of that stays. For other sets of rights there are groups of one's own.
+The groups are the product's: each `migrate` gives them what a release lets them do, and what was taken from them.
+What an administrator grants on top of that stays. For other sets of rights there are groups of one's own.
 """
 
 from typing import Any
