@@ -17,6 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import mark_safe
 from django.utils.text import capfirst
 from django.utils.translation import get_language, override
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin, checkbox
 from unfold.views import ChangeList
 
@@ -46,6 +47,12 @@ def as_uuid(text: str) -> uuid.UUID | None:
 def as_id(text: str) -> int | None:
     """Return the key that somebody names, None (which no row has) if it is none."""
     return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def back_of(request: HttpRequest) -> str:
+    """Return the address in this console from which an action was started, "" where none is told."""
+    back: str = request.POST.get("back", "")
+    return back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else ""
 
 
 class KeysetChangeList(ChangeList):
@@ -179,13 +186,24 @@ class ConsoleAdmin(ModelAdmin):
         with override("en"):
             self.log_change(request, row, what)
 
+    def few(self, request: HttpRequest, rows: QuerySet[Any], most: int) -> list[Any]:
+        """Return chosen rows, none if they are more than can be done while somebody waits, who is told so."""
+        chosen = list(rows[: most + 1])
+        if len(chosen) > most:
+            self.tell(request, _("Choose at most %(number)s at a time.") % {"number": most}, ok=False)
+            return []
+        return chosen
+
+    def buttons(self, request: HttpRequest) -> list[tuple[str, str]]:
+        """Return name and label of the actions that are buttons on a row's page, of those the user may run."""
+        offered = self.get_actions(request)
+        return [(name, offered[name][2]) for name in self.page_actions if name in offered]
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show one row, with its actions as buttons, which post to the list as if the row was chosen there."""
-        offered = self.get_actions(request)
-        buttons = [(name, offered[name][2]) for name in self.page_actions if name in offered]
-        context = {"page_actions": buttons, **(extra_context or {})}
+        context = {"page_actions": self.buttons(request), **(extra_context or {})}
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 
@@ -197,12 +215,8 @@ class ConsoleAdmin(ModelAdmin):
         posted.setlist(ACTION_CHECKBOX_NAME, list(map(str, chosen)))  # where Django looks as well
         request.POST = posted  # type: ignore[assignment]
         response: HttpResponse = super().response_action(request, queryset.filter(pk__in=chosen))
-        back = request.POST.get("back", "")
-        if isinstance(response, HttpResponseRedirect) and url_has_allowed_host_and_scheme(
-            back, allowed_hosts=None
-        ):
-            return HttpResponseRedirect(back)
-        return response
+        back = back_of(request)
+        return HttpResponseRedirect(back) if back and isinstance(response, HttpResponseRedirect) else response
 
     def tell(self, request: HttpRequest, text: str, *, ok: bool = True) -> None:
         self.message_user(request, text, messages.SUCCESS if ok else messages.WARNING)

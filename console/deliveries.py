@@ -123,9 +123,8 @@ class DeliveryAdmin(RowPageAdmin):
                 chat=delivery.chat_id, destination=delivery.destination, id__lt=delivery.pk
             )
             lane = list(ahead.select_related("message").order_by("id")[: LANE_SHOWN + 1])
-        offered = self.get_actions(request)
         fitting = "give_up" if is_open else "send_again"
-        can = fitting in offered and (is_open or (delivery.status == "failed" and not row.was_repeated))
+        can = is_open or (delivery.status == Delivery.Status.FAILED and not row.was_repeated)
         return {
             "delivery": delivery,
             "title": self.what(delivery),
@@ -135,7 +134,7 @@ class DeliveryAdmin(RowPageAdmin):
             "wait": reasons.wait_of(delivery, lane[0] if lane else None) if is_open else None,
             "lane": lane[:LANE_SHOWN],
             "lane_is_longer": len(lane) > LANE_SHOWN,
-            "page_actions": [(fitting, offered[fitting][2])] if can else [],
+            "page_actions": [button for button in self.buttons(request) if can and button[0] == fitting],
         }
 
     # what can be done

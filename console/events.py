@@ -128,7 +128,6 @@ class WebhookEventAdmin(RowPageAdmin):
         key = as_uuid(row.source)
         lines = without_secrets(ExternalLine.objects.select_related("portal"))
         row.line = lines.filter(key=key).first() if key else None
-        offered = self.get_actions(request)
         failed = row.outcome == WebhookEvent.Outcome.FAILED
         return {
             "event": row,
@@ -142,7 +141,7 @@ class WebhookEventAdmin(RowPageAdmin):
             "payload": payloads.show(row.payload, readable=readable),
             "traceback": payloads.show_traceback(row.error, readable=readable),
             "told_of": told_of(row),
-            "page_actions": [(name, offered[name][2]) for name in self.page_actions if name in offered],
+            "page_actions": self.buttons(request),
         }
 
     # what can be done
@@ -152,11 +151,7 @@ class WebhookEventAdmin(RowPageAdmin):
 
     @admin.action(description=gettext_lazy("Process again"), permissions=["reprocess"])
     def process_again(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
-        chosen = list(queryset.order_by("id")[: AT_ONCE + 1])
-        if len(chosen) > AT_ONCE:
-            self.tell(request, _("Choose at most %(number)s at a time.") % {"number": AT_ONCE}, ok=False)
-            return
-        for event in chosen:
+        for event in self.few(request, queryset.order_by("id"), AT_ONCE):
             inbox.reprocess(event)
             self.record(request, event, "Processed again.")
             ok = event.outcome != WebhookEvent.Outcome.FAILED

@@ -38,10 +38,10 @@ def page(queryset: QuerySet[M], key: Sequence[str], *, size: int, after: str = "
     Raises InvalidCursor.
     """
     if before:
-        rows = list(_ordered(beyond(queryset, reverse(key), before), reverse(key))[: size + 1])
+        rows = list(beyond(queryset, reverse(key), before).order_by(*reverse(key))[: size + 1])
         more_before, rows = len(rows) > size, rows[:size][::-1]
         return Page(rows, cursor(rows[0], key) if rows and more_before else "", _cursor_of_last(rows, key))
-    rows = list(_ordered(beyond(queryset, key, after), key)[: size + 1])
+    rows = list(beyond(queryset, key, after).order_by(*key)[: size + 1])
     more_after, rows = len(rows) > size, rows[:size]
     return Page(
         rows, cursor(rows[0], key) if rows and after else "", _cursor_of_last(rows, key) if more_after else ""
@@ -59,7 +59,7 @@ def beyond(queryset: QuerySet[M], key: Sequence[str], cursor: str) -> QuerySet[M
     """Keep what comes after a cursor in the order of `key`."""
     if not cursor:
         return queryset
-    names = [_name(field) for field in key]
+    names = columns(key)
     values = _values(queryset, names, cursor)
     further = "lt" if key[0].startswith("-") else "gt"
     last = Q(**{f"{names[-1]}__{further}": values[-1]})
@@ -100,12 +100,12 @@ def _field(queryset: QuerySet[M], name: str) -> Any:
 
 def cursor(row: Model, key: Sequence[str]) -> str:
     """Return what names the place of a row in the order of `key`."""
-    return cursor_of({_name(field): getattr(row, _name(field)) for field in key}, key)
+    return cursor_of({name: getattr(row, name) for name in columns(key)}, key)
 
 
 def cursor_of(row: Mapping[str, Any], key: Sequence[str]) -> str:
     """Return the same for a row's values."""
-    values = [row[_name(field)] for field in key]
+    values = [row[name] for name in columns(key)]
     return base64.urlsafe_b64encode(json.dumps(values, cls=_Exact).encode()).decode()
 
 
@@ -120,14 +120,11 @@ class _Exact(DjangoJSONEncoder):
         return o.isoformat() if hasattr(o, "isoformat") else super().default(o)
 
 
-def _ordered(queryset: QuerySet[M], key: Sequence[str]) -> QuerySet[M]:
-    return queryset.order_by(*key)
-
-
 def reverse(key: Sequence[str]) -> list[str]:
     """Return the key of the opposite order."""
     return [field[1:] if field.startswith("-") else f"-{field}" for field in key]
 
 
-def _name(field: str) -> str:
-    return field.removeprefix("-")
+def columns(key: Sequence[str]) -> list[str]:
+    """Return the fields of a key without their directions."""
+    return [field.removeprefix("-") for field in key]

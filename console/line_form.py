@@ -16,6 +16,7 @@ from unfold.widgets import (
     UnfoldAdminURLInputWidget,
 )
 
+from console.lookups import portals_named
 from externallines.channels import CHANNELS
 from externallines.channels.base import CredentialField, InvalidCredentials
 from externallines.models import ExternalLine
@@ -47,14 +48,13 @@ class WhereForm(forms.Form):
     def clean_portal(self) -> Portal:
         """Return the portal that has this domain, or is the only one whose domain begins so."""
         text = self.cleaned_data["portal"].strip().lower()
-        found = list(Portal.objects.filter(domain__startswith=text).order_by("domain")[: SUGGESTED + 1])
-        exact = [portal for portal in found if portal.domain == text] or found
-        if not exact:
+        found = list(Portal.objects.filter(pk__in=portals_named(text)).order_by("domain")[: SUGGESTED + 1])
+        if not found:
             raise forms.ValidationError(_("No portal has a domain that begins so."))
-        if len(exact) > 1:
-            self.suggested = exact[:SUGGESTED]
+        if len(found) > 1:
+            self.suggested = found[:SUGGESTED]
             raise forms.ValidationError(_("Several portals begin so. Which one?"))
-        [portal] = exact
+        [portal] = found
         if not portal.is_active:
             raise forms.ValidationError(
                 _("The app has to be installed again on %(portal)s first.") % {"portal": portal}

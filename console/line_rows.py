@@ -4,16 +4,16 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from externallines.models import ExternalLine
 from messaging.models import Chat
 
 LABELS = {"active": "success", "connecting": "info", "error": "danger", "disabled": "default"}
 
 
-def with_last_message(lines: QuerySet[ExternalLine]) -> QuerySet[ExternalLine]:
+def with_last_message(lines: QuerySet[Any]) -> QuerySet[Any]:
     """Add the time of each line's last message."""
     newest = Chat.objects.filter(line=OuterRef("pk")).order_by("-last_message_at", "-id")
-    return lines.annotate(last_message_at=Subquery(newest.values("last_message_at")[:1]))
+    rows: QuerySet[Any] = lines.annotate(last_message_at=Subquery(newest.values("last_message_at")[:1]))
+    return rows
 
 
 def without_secrets(rows: QuerySet[Any], to_line: str = "") -> QuerySet[Any]:

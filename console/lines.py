@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,7 +15,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from console import channels
-from console.base import as_uuid
+from console.base import as_uuid, back_of
 from console.filters import ChannelFilter, PortalFilter
 from console.formats import MISSING, link, moment
 from console.line_pages import LinePages
@@ -146,20 +145,15 @@ class ExternalLineAdmin(LinePages):
 
     @admin.action(description=gettext_lazy("Reconnect"), permissions=["reconnect"])
     def reconnect(self, request: HttpRequest, queryset: QuerySet[ExternalLine]) -> None:
-        chosen = list(queryset.defer(None).select_related("portal")[: CALLED + 1])
-        if len(chosen) > CALLED:
-            self.tell(request, _("Choose at most %(number)s at a time.") % {"number": CALLED}, ok=False)
-            return
-        for line in chosen:
+        for line in self.few(request, queryset.defer(None).select_related("portal"), CALLED):
             self.reconnect_line(request, line)
 
     @admin.action(description=gettext_lazy("Disconnect"), permissions=["disconnect"])
     def disconnect(self, request: HttpRequest, queryset: QuerySet[ExternalLine]) -> HttpResponse | None:
         chosen = list(queryset.select_related("portal"))
         if "confirmed" not in request.POST:
-            back = request.POST.get("back", "")
-            back = back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else ""
-            return self.page(request, "console/disconnect.html", title=_("Disconnect"), lines=chosen, back=back)
+            told = {"title": _("Disconnect"), "lines": chosen, "back": back_of(request)}
+            return self.page(request, "console/disconnect.html", **told)
         for line in chosen:
             services.disconnect(line)
             self.record(request, line, "Disconnected.")

@@ -60,7 +60,6 @@ class MessageAdmin(RowPageAdmin):
     finds = _("an id of the message, the messenger's or Uspacy's")
     list_filter = (StatusFilter, DirectionFilter, ChannelFilter, PortalFilter, SinceFilter, UntilFilter)
     list_filter_submit = True
-    list_select_related = ("chat__line__portal",)
     came_at = "created_at"
     page_template = "console/message.html"
 

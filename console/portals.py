@@ -20,10 +20,11 @@ from unfold.decorators import display
 from console import portal_page
 from console.base import ConsoleAdmin
 from console.formats import MISSING, moment
+from console.line_rows import with_last_message
 from console.moments import first_since
 from console.troubles import troubles
 from externallines.models import ExternalLine
-from messaging.models import Chat, Message
+from messaging.models import Message
 from portals import services
 from portals.http import RemoteError
 from portals.models import Portal
@@ -128,7 +129,7 @@ class PortalAdmin(ConsoleAdmin):
 
     @admin.action(description=gettext_lazy("Check connection"), permissions=["check"])
     def check_connection(self, request: HttpRequest, queryset: QuerySet[Portal]) -> None:
-        for portal in self._few(request, queryset):
+        for portal in self.few(request, queryset, CALLED):
             began = time.monotonic()
             try:
                 found = {line.id for line in services.get_client(portal).list_lines()}
@@ -142,7 +143,7 @@ class PortalAdmin(ConsoleAdmin):
 
     @admin.action(description=gettext_lazy("Renew token now"), permissions=["renew"])
     def renew_token(self, request: HttpRequest, queryset: QuerySet[Portal]) -> None:
-        for portal in self._few(request, queryset):
+        for portal in self.few(request, queryset, CALLED):
             try:
                 renewed = services.refresh_tokens(portal.pk)
             except RemoteError as exc:
@@ -152,14 +153,6 @@ class PortalAdmin(ConsoleAdmin):
                 self.record(request, portal, "Renewed the tokens.")
                 told = {"portal": portal, "moment": f"{renewed.expires_at:%Y-%m-%d %H:%M} UTC"}
                 self.tell(request, _("%(portal)s has new tokens, valid until %(moment)s.") % told)
-
-    def _few(self, request: HttpRequest, queryset: QuerySet[Portal]) -> list[Portal]:
-        """Return the chosen portals, as many as can be called while somebody waits."""
-        chosen = list(queryset[: CALLED + 1])
-        if len(chosen) > CALLED:
-            self.tell(request, _("Choose at most %(number)s at a time.") % {"number": CALLED}, ok=False)
-            return []
-        return chosen
 
     def _tell_lines(self, request: HttpRequest, portal: Portal, found: set[str], seconds: str) -> None:
         """Say what came back, and which of our working lines Uspacy does not have."""
@@ -179,7 +172,6 @@ class PortalAdmin(ConsoleAdmin):
 def with_traffic(portals: QuerySet[Any]) -> QuerySet[Any]:
     """Add how many lines and messages each portal has; PostgreSQL works it out for the rows of one page only."""
     lines = ExternalLine.objects.order_by().filter(portal=OuterRef("pk"))
-    newest = Chat.objects.filter(line=OuterRef("pk")).order_by("-last_message_at", "-id")
     day_ago = timezone.now() - timedelta(days=1)
     first = first_since(Message, "created_at", day_ago)
     of_day = Message.objects.order_by().filter(
@@ -189,9 +181,9 @@ def with_traffic(portals: QuerySet[Any]) -> QuerySet[Any]:
     rows: QuerySet[Any] = portals.annotate(
         line_count=Coalesce(Subquery(lines.values("portal").annotate(count=Count("pk")).values("count")), 0),
         last_message_at=Subquery(
-            lines.annotate(newest=Subquery(newest.values("last_message_at")[:1]))
-            .order_by(F("newest").desc(nulls_last=True))
-            .values("newest")[:1]
+            with_last_message(lines)
+            .order_by(F("last_message_at").desc(nulls_last=True))
+            .values("last_message_at")[:1]
         ),
         message_count=Func(counted, function="CARDINALITY", output_field=IntegerField()),
     )

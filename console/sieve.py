@@ -57,8 +57,7 @@ def sift(
     look through the whole table for the conditions.
     """
     rest = keyset.beyond(queryset, key, after).order_by(*key)
-    columns = [field.removeprefix("-") for field in key]
-    border = rest.values(*columns)[LOOKED_THROUGH - 1 : LOOKED_THROUGH + 1]
+    border = rest.values(*keyset.columns(key))[LOOKED_THROUGH - 1 : LOOKED_THROUGH + 1]
     cursors = [keyset.cursor_of(values, key) for values in border]  # the rows themselves may be pruned meanwhile
     last, beyond = cursors if len(cursors) == 2 else ("", "")
     near = keyset.beyond(rest, keyset.reverse(key), beyond).order_by(*key)

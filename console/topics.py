@@ -58,7 +58,7 @@ class SnsTopicAdmin(RowPageAdmin):
     # the page of one
 
     def page_context(self, request: HttpRequest, row: SnsTopic) -> dict[str, Any]:
-        offered = {} if topics.is_set(row) else self.get_actions(request)
+        buttons = [] if topics.is_set(row) else self.buttons(request)
         done = {SnsTopic.Status.APPROVED: "approve", SnsTopic.Status.REJECTED: "reject"}.get(
             SnsTopic.Status(row.status)
         )
@@ -68,11 +68,7 @@ class SnsTopicAdmin(RowPageAdmin):
             "title": _("SNS topic"),
             "tone": TONES[self.state(row)[0]],
             "state": self.state(row)[1],
-            "page_actions": [
-                (name, offered[name][2])
-                for name in self.page_actions
-                if name in offered and (name != done or row.error)
-            ],
+            "page_actions": [(name, label) for name, label in buttons if name != done or row.error],
         }
 
     # what can be done
