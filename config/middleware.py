@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import structlog
 from django.http import HttpRequest, HttpResponse
-from django.urls import is_valid_path
+from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils.functional import SimpleLazyObject
 from structlog.contextvars import bound_contextvars
 
@@ -27,24 +27,6 @@ class ContentLengthMiddleware:
         return response
 
 
-class OptionalSlashMiddleware:
-    """Serve `/path` and `/path/` alike.
-
-    Django's own way is a redirect, which turns a POST or DELETE into a GET.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        path = request.path_info
-        if not is_valid_path(path):
-            other = path[:-1] if path.endswith("/") else f"{path}/"
-            if is_valid_path(other):
-                request.path_info = other
-        return self.get_response(request)
-
-
 class RequestLogMiddleware:
     """Write a line for each request; all that is logged during it has its `request_id` and `ip`."""
 
@@ -62,6 +44,36 @@ class RequestLogMiddleware:
                 user_id=_user_id(request),
             )
         return response
+
+
+class RoutingMiddleware:
+    """Serve `/path` and `/path/` alike, and webhooks without the middleware that follows.
+
+    Django's own way with slashes is a redirect, which turns a POST or DELETE into a GET. What follows is for
+    people, who have sessions, languages and pages: a webhook needs none of it, and is what comes most.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if (match := _match(path)) is None:
+            other = path[:-1] if path.endswith("/") else f"{path}/"
+            if match := _match(other):
+                request.path_info = other
+        if match and getattr(match.func, "is_webhook", False):
+            request.resolver_match = match
+            return match.func(request, *match.args, **match.kwargs)
+        return self.get_response(request)
+
+
+def _match(path: str) -> ResolverMatch | None:
+    """Return what is at a path, or None."""
+    try:
+        return resolve(path)
+    except Resolver404:
+        return None
 
 
 def client_address(request: HttpRequest) -> str | None:

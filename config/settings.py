@@ -139,8 +139,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentLengthMiddleware",
-    "config.middleware.OptionalSlashMiddleware",
     "config.middleware.RequestLogMiddleware",
+    "config.middleware.RoutingMiddleware",  # here webhooks leave: what follows is for people
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # No CommonMiddleware: it would refuse health probes, which name us by address. Where a host name matters,
     # in links and in the admin's forms, Django checks it all the same.

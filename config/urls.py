@@ -1,4 +1,4 @@
-"""Every path, bare and under URL_PREFIX; `OptionalSlashMiddleware` makes the trailing slash optional."""
+"""Every path, bare and under URL_PREFIX; `RoutingMiddleware` makes the trailing slash optional."""
 
 from django.conf import settings
 from django.contrib import admin
