@@ -4,6 +4,7 @@ import logging
 import uuid
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import cast
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -64,7 +65,7 @@ class RoutingMiddleware:
                 request.path_info = other
         if match and getattr(match.func, "is_webhook", False):
             request.resolver_match = match
-            return match.func(request, *match.args, **match.kwargs)
+            return cast(HttpResponse, match.func(request, *match.args, **match.kwargs))
         return self.get_response(request)
 
 

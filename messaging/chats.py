@@ -50,7 +50,7 @@ def with_aliases(chat: Chat, ids: Sequence[str]) -> list[str]:
 
 def _lock_known(line: ExternalLine, chat_id: str, aliases: Sequence[str]) -> Chat | None:
     """Return the line's chat that goes by one of these ids, locked; one with this very id before all others."""
-    if exact := statements.lock_chat_of_customer(line, chat_id):
+    if exact := statements.chat_of_customer(line, chat_id, lock=True):
         return exact
     chats = Chat.objects.filter(line=line)
     named = chats.filter(external_id__in=aliases).order_by("id").first() if aliases else None
@@ -58,18 +58,28 @@ def _lock_known(line: ExternalLine, chat_id: str, aliases: Sequence[str]) -> Cha
     return chats.select_for_update(no_key=True).get(pk=known.pk) if known else None
 
 
+def known_by(line: ExternalLine, received: MessageReceived) -> Chat | None:
+    """Return the chat of a message if we have it, and the message tells nothing new of it; it is not locked."""
+    chat = statements.chat_of_customer(line, received.chat_id, lock=False)
+    return chat if chat and not _news(chat, received) else None
+
+
 def _bring_up_to_date(chat: Chat, received: MessageReceived) -> None:
-    """Store what is news of a chat. Of its customer only their own messages tell; who writes can be answered."""
+    """Store what is news of a chat."""
+    if news := _news(chat, received):
+        Chat.objects.filter(pk=chat.pk).update(**news)
+        for name, value in news.items():
+            setattr(chat, name, value)
+
+
+def _news(chat: Chat, received: MessageReceived) -> dict[str, object]:
+    """What a message tells that is new. Of a customer only their own messages tell; who writes can be answered."""
     told: dict[str, object] = {"aliases": with_aliases(chat, [received.chat_id, *received.aliases])}
     if not received.outgoing:
         told |= {name: value for name, value in _described(received.contact).items() if value}
         told["meta"] = _merged(chat.meta, received.contact.meta)
         told["blocked"] = False
-    news = {name: value for name, value in told.items() if value != getattr(chat, name)}
-    if news:
-        Chat.objects.filter(pk=chat.pk).update(**news)
-        for name, value in news.items():
-            setattr(chat, name, value)
+    return {name: value for name, value in told.items() if value != getattr(chat, name)}
 
 
 def _merged(known: Sequence[dict[str, str]], told: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

@@ -16,11 +16,22 @@ from externallines.channels.base import (
 )
 from externallines.models import ExternalLine
 from externallines.services import get_channel
-from messaging import chats, dead_ends, moves, parts, progress, receipts, services
-from messaging.models import Delivery, Message
+from messaging import chats, dead_ends, express, moves, parts, progress, receipts, services
+from messaging.models import Delivery, Message, WebhookEvent
 from messaging.uspacy_events import Irrelevant
 
 USPACY = Delivery.Destination.USPACY
+
+
+def take(line: ExternalLine, event: WebhookEvent, payload: Any) -> list[str] | None:
+    """Store an event of a messenger with the plain message it brings, and return that one's id (`express`).
+
+    None if it brings none, or something else as well. Raises InvalidPayload.
+    """
+    match get_channel(line).parse(payload):
+        case [MessageReceived() as received] if express.take_from_customer(line, event, received):
+            return [received.message_id]
+    return None
 
 
 def interpret(line: ExternalLine, payload: Any, event_id: int) -> list[str]:

@@ -8,7 +8,8 @@ import json
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
@@ -24,9 +25,19 @@ from portals.payload import InvalidPayload, parse_json
 
 log = structlog.get_logger(__name__)
 
-# Takes a payload and the key of its event, and returns the messenger's ids of the messages that are known from now
-# on. Raises Irrelevant, InvalidPayload, or what our fault is.
-Interpreter = Callable[[Any, int], list[str]]
+
+class Interpreter(NamedTuple):
+    """What the events of one source come to, in two ways, one of which is fast and only for the plainest.
+
+    Both return the messenger's ids of the messages that are known from now on, and raise Irrelevant,
+    InvalidPayload, or what our fault is.
+    """
+
+    take: Callable[[WebhookEvent, Any], list[str] | None]  # an event with its payload; None: it is not that plain
+    interpret: Callable[[Any, int], list[str]]  # the payload of a stored event, and that event's key
+
+
+OPERATORS = Interpreter(operators.take, operators.interpret)
 OUTCOME = ["outcome", "reason", "error", "awaits"]
 AWAITING_FOR = timedelta(hours=1)
 
@@ -34,7 +45,7 @@ AWAITING_FOR = timedelta(hours=1)
 def receive_from_uspacy(key: str, text: str) -> bool:
     """Take in the `Message` of a verified SNS notification; False if we have it already."""
     try:
-        return _receive(USPACY, key, text, operators.interpret)
+        return _receive(USPACY, key, text, OPERATORS)
     except InvalidPayload:
         _store_failure(USPACY, key, text)
         return True
@@ -47,11 +58,11 @@ def receive_from_line(line: ExternalLine, headers: Headers, body: bytes) -> bool
     is not strict, only a call that cannot be taken apart does.
     """
     new = False
-    channel, source = get_channel(line), str(line.key)
+    channel, source, interpreter = get_channel(line), str(line.key), _customers(line)
     for update in channel.split(headers, body):
         text = json.dumps(update.payload, ensure_ascii=False)
         try:
-            new |= _receive(source, update.key, text, _interpreter(line))
+            new |= _receive(source, update.key, text, interpreter)
         except InvalidPayload:
             if channel.is_strict:
                 raise
@@ -85,15 +96,17 @@ def reprocess_awaiting(source: str, message_id: str) -> None:
         reprocess(event)
 
 
-def _receive(source: str, key: str, text: str, interpret: Interpreter) -> bool:
+def _receive(source: str, key: str, text: str, interpreter: Interpreter) -> bool:
+    event = _event(source, key, text)
     try:
-        with transaction.atomic():
-            event = WebhookEvent.objects.store(source, key, text)
-            if event is None:
-                return False
-            brought = _interpret(event, interpret)
-            if event.outcome != WebhookEvent.Outcome.ACCEPTED:
-                event.save(update_fields=OUTCOME)
+        brought = _take(event, interpreter)
+        if brought is None:
+            with transaction.atomic():
+                if not statements.store_event(event):
+                    return False
+                brought = _interpret(event, interpreter)
+                if event.outcome != WebhookEvent.Outcome.ACCEPTED:
+                    event.save(update_fields=OUTCOME)
     except (OperationalError, InterfaceError, InvalidPayload):
         raise
     except Exception:  # a fault of ours: the event is kept, and so is the reason
@@ -106,32 +119,48 @@ def _receive(source: str, key: str, text: str, interpret: Interpreter) -> bool:
     return True
 
 
+def _take(event: WebhookEvent, interpreter: Interpreter) -> list[str] | None:
+    """Store what needs one statement only; None, and nothing is stored, if it may need more."""
+    try:
+        return interpreter.take(event, parse_json(event.payload))
+    except Irrelevant as exc:
+        _ignore(event, exc)
+        return [] if statements.store_event(event) else None
+
+
 def _interpreter_of(event: WebhookEvent) -> Interpreter:
     if event.is_from_uspacy:
-        return operators.interpret
-    return _interpreter(ExternalLine.objects.select_related("portal").get(key=event.source))
+        return OPERATORS
+    return _customers(ExternalLine.objects.select_related("portal").get(key=event.source))
 
 
-def _interpreter(line: ExternalLine) -> Interpreter:
-    return lambda payload, event_id: customers.interpret(line, payload, event_id)
+def _customers(line: ExternalLine) -> Interpreter:
+    return Interpreter(partial(customers.take, line), partial(customers.interpret, line))
 
 
-def _interpret(event: WebhookEvent, interpret: Interpreter) -> list[str]:
+def _interpret(event: WebhookEvent, interpreter: Interpreter) -> list[str]:
     event.outcome, event.reason, event.error, event.awaits = WebhookEvent.Outcome.ACCEPTED, "", "", ""
     try:
-        return interpret(parse_json(event.payload), event.pk)
+        return interpreter.interpret(parse_json(event.payload), event.pk)
     except Irrelevant as exc:
-        event.outcome, event.reason, event.awaits = WebhookEvent.Outcome.IGNORED, str(exc)[:255], exc.awaits
+        _ignore(event, exc)
         return []
+
+
+def _ignore(event: WebhookEvent, exc: Irrelevant) -> None:
+    event.outcome, event.reason, event.awaits = WebhookEvent.Outcome.IGNORED, str(exc)[:255], exc.awaits
+
+
+def _event(source: str, key: str, text: str) -> WebhookEvent:
+    """PostgreSQL's text takes no NUL, which JSON does not allow either: one in the payload is replaced."""
+    return WebhookEvent(source=source, key=key, payload=text.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _store_failure(source: str, key: str, text: str) -> None:
     """Keep an event that could not be interpreted, with the traceback of the exception being handled."""
-    with transaction.atomic():
-        event = WebhookEvent.objects.store(source, key, text)
-        if event is not None:
-            _mark_failed(event)
-            event.save(update_fields=OUTCOME)
+    event = _event(source, key, text)
+    _mark_failed(event)
+    statements.store_event(event)
 
 
 def _mark_failed(event: WebhookEvent) -> None:

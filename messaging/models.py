@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from externallines.models import ExternalLine
 from portals.fields import EncryptedTextField
 from portals.models import Portal
-from portals.rows import fetch
 from portals.words import words_of
 
 USPACY = "uspacy"  # the source of events that Uspacy's messenger sent
@@ -315,26 +314,6 @@ class HourlyFigures(models.Model):
         return f"{self.hour:%Y-%m-%d %H:00} {self.direction}"
 
 
-class WebhookEventManager(models.Manager["WebhookEvent"]):
-    def store(self, source: str, key: str, payload: str) -> "WebhookEvent | None":
-        """Insert an event and return it; None if it is here already (waits for a concurrent insert to end).
-
-        PostgreSQL's text takes no NUL, which JSON does not allow either: one in the payload is replaced.
-        """
-        event = WebhookEvent(source=source, key=key, payload=payload.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
-        rows = fetch(  # the ORM's ignore_conflicts does not tell whether it inserted
-            "INSERT INTO messaging_webhookevent"
-            " (source, key, payload, received_at, outcome, reason, error, awaits)"
-            " VALUES (%s, %s, %s, %s, %s, '', '', '') ON CONFLICT (source, key) DO NOTHING RETURNING id",
-            [source, key, event.payload, event.received_at, event.outcome],
-        )
-        if not rows:
-            return None
-        [[event.pk]] = rows
-        event._state.adding = False
-        return event
-
-
 class WebhookEvent(models.Model):
     """One webhook as it came, and what became of it: the evidence, and the guard against repeats."""
 
@@ -351,8 +330,6 @@ class WebhookEvent(models.Model):
     reason = models.CharField(max_length=255, blank=True, default="")  # why it was ignored
     error = models.TextField(blank=True, default="")  # traceback of a failure of ours
     awaits = models.CharField(max_length=255, blank=True, default="")  # the messenger's id of an unknown message
-
-    objects = WebhookEventManager()
 
     class Meta:
         ordering = ("-id",)

@@ -6,14 +6,22 @@ from typing import Any
 
 from externallines.channels import CHANNELS
 from externallines.models import ExternalLine
-from messaging import chats, services, statements
-from messaging.models import Chat, Delivery, Message
+from messaging import chats, express, services, statements
+from messaging.models import Chat, Delivery, Message, WebhookEvent
 from messaging.uspacy_events import Action, Irrelevant, OperatorMessage, parse
 from portals.models import Portal
 from portals.payload import InvalidPayload
 
 CUSTOMER = Delivery.Destination.CUSTOMER
 OVERTAKEN_FOR = timedelta(hours=1)  # as long as Amazon SNS repeats a notification (uspacy-api.md 9.1)
+
+
+def take(event: WebhookEvent, payload: Any) -> list[str] | None:
+    """Store an event of Uspacy's messenger with the plain message it brings; None if it brings none (`express`).
+
+    Raises Irrelevant and InvalidPayload.
+    """
+    return [] if express.take_from_operator(event, parse(payload)) else None
 
 
 def interpret(payload: Any, event_id: int | None = None) -> list[str]:

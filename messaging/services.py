@@ -47,7 +47,24 @@ def record_inbound(line: ExternalLine, received: MessageReceived, event_id: int)
     chat = chats.lock_of_customer(line, received)
     if received.outgoing and _is_ours(chat, received):
         return None
-    message = Message(
+    message = inbound(chat, received)
+    message.event_id = event_id
+    if received.reply_to:
+        message.parent = parts.find(Message.objects.filter(chat=chat), received.reply_to)
+    # What the business wrote elsewhere may be what we are sending right now: `receipts`.
+    wait = ECHO_WAIT if received.outgoing and parts.is_being_sent(chat.pk) else timedelta(0)
+    towards = Delivery.Destination.USPACY
+    if _append(message, received.media, towards, wait=wait, customer_wrote_at=wrote_at(message)):
+        return message
+    known = statements.message_of_messenger(chat, received.message_id)
+    if known is None or known.is_outbound:
+        return None  # the messenger tells of our own message
+    return known if record_edit(known, received.text, towards=towards) else None
+
+
+def inbound(chat: Chat, received: MessageReceived) -> Message:
+    """Return what is to be stored of a customer's message, or of one that the business wrote elsewhere."""
+    return Message(
         chat=chat,
         external_id=received.message_id,
         uspacy_id=chosen_id(chat, received.message_id),
@@ -56,21 +73,14 @@ def record_inbound(line: ExternalLine, received: MessageReceived, event_id: int)
         text=received.text,
         type=_uspacy_type(received.media),
         author_id=received.contact.id,
-        parent=parts.find(Message.objects.filter(chat=chat), received.reply_to) if received.reply_to else None,
         sent_at=received.sent_at or timezone.now(),
         thanks=received.thanks,
-        event_id=event_id,
     )
-    # What the business wrote elsewhere may be what we are sending right now: `receipts`.
-    wait = ECHO_WAIT if received.outgoing and parts.is_being_sent(chat.pk) else timedelta(0)
-    wrote_at = None if received.outgoing else min(message.sent_at, message.created_at)
-    towards = Delivery.Destination.USPACY
-    if _append(message, received.media, towards, wait=wait, customer_wrote_at=wrote_at):
-        return message
-    known = statements.message_of_messenger(chat, received.message_id)
-    if known is None or known.is_outbound:
-        return None  # the messenger tells of our own message
-    return known if record_edit(known, received.text, towards=towards) else None
+
+
+def wrote_at(message: Message) -> datetime | None:
+    """Return when the customer wrote a message; None if it is not the customer's."""
+    return None if message.is_outbound else min(message.sent_at, message.created_at)
 
 
 @transaction.atomic(savepoint=False)
@@ -79,18 +89,23 @@ def record_outbound(chat: Chat, written: OperatorMessage, event_id: int | None) 
 
     The caller holds the chat's lock.
     """
-    message = Message(
-        chat=chat,
+    message = outbound(written)
+    message.chat, message.event_id = chat, event_id
+    if written.parent_id:
+        message.parent = _find(chat, uspacy_id=written.parent_id)
+    return message if _append(message, written.files, Delivery.Destination.CUSTOMER) else None
+
+
+def outbound(written: OperatorMessage) -> Message:
+    """Return what is to be stored of an operator's message, but for its chat."""
+    return Message(
         uspacy_id=written.id,
         direction=Message.Direction.OUTBOUND,
         text=written.text or "",
         type=written.type,
         author_id=written.author_id,
-        parent=_find(chat, uspacy_id=written.parent_id) if written.parent_id else None,
         sent_at=written.sent_at or timezone.now(),
-        event_id=event_id,
     )
-    return message if _append(message, written.files, Delivery.Destination.CUSTOMER) else None
 
 
 @transaction.atomic(savepoint=False)
@@ -220,10 +235,14 @@ def find_alike(chat: Chat, uspacy_id: uuid.UUID) -> tuple[Message | None, bool]:
 
     Further parts have no rows of their own: their ids differ from the first one's in the last byte only.
     """
-    first, last = uuid.UUID(int=uspacy_id.int & ~LAST_BYTE), uuid.UUID(int=uspacy_id.int | LAST_BYTE)
-    alike = statements.messages_alike(chat, first, last)
+    alike = statements.messages_alike(chat, *ids_alike(uspacy_id))
     message = next((message for message in alike if message.uspacy_id == uspacy_id), None)
     return message, any(is_echo(one) for one in ([message] if message else alike))
+
+
+def ids_alike(uspacy_id: uuid.UUID) -> tuple[uuid.UUID, uuid.UUID]:
+    """Return the first and the last id that a message and its further parts have in Uspacy."""
+    return uuid.UUID(int=uspacy_id.int & ~LAST_BYTE), uuid.UUID(int=uspacy_id.int | LAST_BYTE)
 
 
 def is_echo(message: Message) -> bool:

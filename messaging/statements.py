@@ -30,9 +30,8 @@ LOCK_CHAT_OF_OPERATOR = f"""
     FOR NO KEY UPDATE OF chat
 """
 
-LOCK_CHAT_OF_CUSTOMER = f"""
-    SELECT {CHAT} FROM messaging_chat chat WHERE line_id = %s AND external_id = %s FOR NO KEY UPDATE
-"""
+CHAT_OF_CUSTOMER = f"SELECT {CHAT} FROM messaging_chat chat WHERE line_id = %s AND external_id = %s"
+LOCK_CHAT_OF_CUSTOMER = f"{CHAT_OF_CUSTOMER} FOR NO KEY UPDATE"
 
 # In the order of the ids, so that two who want several of them do not wait for each other.
 LOCK_IDS = """
@@ -49,25 +48,38 @@ MESSAGES_ALIKE = f"""
     SELECT {MESSAGE} FROM messaging_message message WHERE chat_id = %s AND uspacy_id BETWEEN %s AND %s
 """
 
-APPEND_MESSAGE = """
-    WITH message AS (
-        INSERT INTO messaging_message (chat_id, direction, uspacy_id, external_id, type, text, author_id,
-            parent_id, status, error, thanks, sent_at, created_at, event_id)
-        VALUES (%(chat)s, %(direction)s, %(uspacy_id)s, %(external_id)s, %(type)s, %(text)s, %(author_id)s,
-            %(parent)s, %(status)s, '', %(thanks)s::jsonb, %(sent_at)s, %(created_at)s, %(event)s)
-        ON CONFLICT DO NOTHING
-        RETURNING id, chat_id
-    ), chat AS (
-        UPDATE messaging_chat SET
-            last_message_at = greatest(last_message_at, %(created_at)s),
-            customer_wrote_at = greatest(customer_wrote_at, %(customer_wrote_at)s::timestamptz)
-        WHERE id IN (SELECT chat_id FROM message)
-    )
+# Parts of the statements that store a message: of `chat` and `event`, and of `message`.
+NEWEST = """
+    last_message_at = greatest(last_message_at, %(created_at)s),
+    customer_wrote_at = greatest(customer_wrote_at, %(customer_wrote_at)s::timestamptz)
+"""
+INSERT_MESSAGE = """
+    INSERT INTO messaging_message (chat_id, direction, uspacy_id, external_id, type, text, author_id, parent_id,
+        status, error, thanks, sent_at, created_at, event_id)
+    SELECT chat.id, %(direction)s, %(uspacy_id)s, %(external_id)s, %(type)s, %(text)s, %(author_id)s, %(parent)s,
+        %(status)s, '', %(thanks)s::jsonb, %(sent_at)s, %(created_at)s, event.id
+    FROM chat, event
+"""
+INSERT_DELIVERY = """
     INSERT INTO messaging_delivery (message_id, chat_id, destination, kind, status, attempts, error, in_hand,
         available_at)
     SELECT id, chat_id, %(destination)s, 'message', 'open', 0, '', false, statement_timestamp() + %(wait)s
     FROM message
-    RETURNING message_id
+    RETURNING chat_id, message_id
+"""
+
+APPEND_MESSAGE = f"""
+    WITH chat (id) AS (VALUES (%(chat)s::bigint)), event (id) AS (VALUES (%(event)s::bigint)),
+    message AS ({INSERT_MESSAGE} ON CONFLICT DO NOTHING RETURNING id, chat_id),
+    newest AS (UPDATE messaging_chat SET {NEWEST} WHERE id IN (SELECT chat_id FROM message))
+    {INSERT_DELIVERY}
+"""
+
+STORE_EVENT = """
+    INSERT INTO messaging_webhookevent (source, key, payload, received_at, outcome, reason, error, awaits)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (source, key) DO NOTHING
+    RETURNING id
 """
 
 APPEND_DELIVERY = """
@@ -158,9 +170,9 @@ def lock_chat_of_operator(domain: str, line_id: str, chat_id: uuid.UUID) -> Chat
     return CHAT.read(rows[0])[0] if rows else None
 
 
-def lock_chat_of_customer(line: ExternalLine, external_id: str) -> Chat | None:
-    """Return a chat as its messenger names it, locked."""
-    rows = fetch(LOCK_CHAT_OF_CUSTOMER, [line.pk, external_id])
+def chat_of_customer(line: ExternalLine, external_id: str, *, lock: bool) -> Chat | None:
+    """Return a chat as its messenger names it."""
+    rows = fetch(LOCK_CHAT_OF_CUSTOMER if lock else CHAT_OF_CUSTOMER, [line.pk, external_id])
     if not rows:
         return None
     chat: Chat = CHAT.read(rows[0])[0]
@@ -191,6 +203,15 @@ def _messages(chat: Chat, rows: Sequence[Sequence[Any]]) -> list[Message]:
     return messages
 
 
+def store_event(event: WebhookEvent) -> bool:
+    """Insert an event, and set its key; False if it is here already (waits for a concurrent insert to end)."""
+    values = [event.source, event.key, event.payload, event.received_at]
+    rows = fetch(STORE_EVENT, [*values, event.outcome, event.reason, event.error, event.awaits])
+    for (event.pk,) in rows:
+        event._state.adding = False
+    return bool(rows)
+
+
 def append_message(
     message: Message, destination: Delivery.Destination, *, wait: timedelta, customer_wrote_at: datetime | None
 ) -> bool:
@@ -198,30 +219,33 @@ def append_message(
 
     It does if either of the message's ids is known there. The delivery is due after `wait`.
     """
-    rows = fetch(
-        APPEND_MESSAGE,
-        {
-            "chat": message.chat_id,
-            "direction": message.direction,
-            "uspacy_id": message.uspacy_id,
-            "external_id": message.external_id,
-            "type": message.type,
-            "text": message.text,
-            "author_id": message.author_id,
-            "parent": message.parent_id,
-            "status": message.status,
-            "thanks": None if message.thanks is None else json.dumps(message.thanks),
-            "sent_at": message.sent_at,
-            "created_at": message.created_at,
-            "event": message.event_id,
-            "destination": destination,
-            "wait": wait,
-            "customer_wrote_at": customer_wrote_at,
-        },
-    )
-    for (message.pk,) in rows:
+    values = values_of(message, destination, wait=wait, customer_wrote_at=customer_wrote_at)
+    rows = fetch(APPEND_MESSAGE, values | {"chat": message.chat_id, "event": message.event_id})
+    for _chat_id, message.pk in rows:
         message._state.adding = False
     return bool(rows)
+
+
+def values_of(
+    message: Message, destination: Delivery.Destination, *, wait: timedelta, customer_wrote_at: datetime | None
+) -> dict[str, Any]:
+    """Return what `NEWEST`, `INSERT_MESSAGE` and `INSERT_DELIVERY` ask for."""
+    return {
+        "direction": message.direction,
+        "uspacy_id": message.uspacy_id,
+        "external_id": message.external_id,
+        "type": message.type,
+        "text": message.text,
+        "author_id": message.author_id,
+        "parent": message.parent_id,
+        "status": message.status,
+        "thanks": None if message.thanks is None else json.dumps(message.thanks),
+        "sent_at": message.sent_at,
+        "created_at": message.created_at,
+        "destination": destination,
+        "wait": wait,
+        "customer_wrote_at": customer_wrote_at,
+    }
 
 
 def append_delivery(delivery: Delivery) -> None:

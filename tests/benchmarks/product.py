@@ -53,6 +53,7 @@ def _conversations(portal: Portal, partner: Partner, line: ExternalLine) -> list
             external_id=conversation(customer)["id"],
             contact_id=customer.id,
             name=customer.name,
+            picture_url=customer.picture_url,
             uspacy_id=uuid.uuid4(),
             in_uspacy=True,
         )
@@ -77,14 +78,16 @@ class Webhook:
         return wire.encode("POST", path or self.path, self.headers, self.body)
 
 
-def notifications(world: World, conversations: Sequence[Conversation]) -> Iterator[Webhook]:
+def notifications(
+    world: World, conversations: Sequence[Conversation], *, type: str = "MESSAGE"
+) -> Iterator[Webhook]:
     """Yield signed SNS notifications without end: operators write in all the chats, one after the other."""
     for place in itertools.cycle(conversations):
         message = place.portal.add_message(
             {
                 "id": str(uuid.uuid4()),
                 "chatId": str(place.chat.uspacy_id),
-                "type": "MESSAGE",
+                "type": type,
                 "message": TEXT,
                 "externalLine": place.chat.line.uspacy_id,
             },

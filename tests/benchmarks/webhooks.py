@@ -9,8 +9,8 @@ from tests.benchmarks.measure import Round, Series, interleaved
 from tests.benchmarks.product import CUSTOMERS, PORTALS, Webhook
 from tests.benchmarks.report import Table, progress
 
-SECONDS = 2.0
-WARM_UP_SECONDS = 0.5
+SECONDS = 5.0
+WARM_UP_SECONDS = 2.0
 FIRST_GUESS = 500.0  # webhooks per second, to sign enough of them for the warm-up
 SPARE = 1.5  # later ones are signed ahead for a rate so much higher than in the warm-up
 BODIES = 200  # different ones for the references

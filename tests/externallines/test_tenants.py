@@ -75,7 +75,7 @@ def victims() -> Portal:
     )
     Attachment.objects.create(message=message, name="victims-file", source={"id": "victims-file-id"})
     Delivery.objects.create(message=message, chat=chat, destination="customer")
-    WebhookEvent.objects.store(str(line.key), "victims-event", "{}")
+    WebhookEvent.objects.create(source=str(line.key), key="victims-event", payload="{}")
     return portal
 
 

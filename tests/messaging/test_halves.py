@@ -64,8 +64,8 @@ def test_a_run_for_late_files_is_bounded(message, monkeypatch):
     assert not message.attachments.exclude(uspacy_file=None).exists()
 
 
-def test_an_event_that_we_fail_with_is_never_kept_as_accepted(toy, deliver):
-    with failing("UPDATE", "messaging_webhookevent"):
+def test_an_event_that_we_fail_with_is_kept_as_failed_or_not_at_all(toy, deliver):
+    with failing("INSERT", "messaging_webhookevent"):
         assert toy.call({"key": "no such event"}).status_code >= 500
     assert not WebhookEvent.objects.exists()
     assert toy.call({"key": "no such event"}).status_code == 202

@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from messaging import delivery, services
-from messaging.models import Chat, Delivery, Message
+from messaging.models import Chat, Delivery, Message, WebhookEvent
 from portals import services as portal_services
 from portals.models import Portal
 from tests.benchmarks.product import Conversation, Webhook, customers_messages, notifications
@@ -46,22 +46,29 @@ def send(client: Client, webhook: Webhook) -> None:
 
 def test_an_operators_message_is_stored(client: Client, world: World, place: Conversation) -> None:
     webhook = next(notifications(world, [place]))
-    with statements(4 + BEGIN_AND_COMMIT):  # event; chat; known?; message, chat's time and delivery
+    with statements(1):  # event, message, chat's time and delivery
         send(client, webhook)
     assert Message.objects.filter(uspacy_id=webhook.id).exists()
 
 
 def test_a_customers_message_is_stored(client: Client, place: Conversation) -> None:
     webhook = next(customers_messages([place]))
-    with statements(5 + BEGIN_AND_COMMIT):  # line; event; chat; message and delivery; who waits for it
+    with statements(4):  # line; chat; event, message, chat's time and delivery; who waits for it
         send(client, webhook)
     assert Message.objects.filter(external_id=webhook.id).exists()
 
 
-def test_a_repeat_costs_less(client: Client, world: World, place: Conversation) -> None:
+def test_what_is_not_for_customers_is_kept(client: Client, world: World, place: Conversation) -> None:
+    webhook = next(notifications(world, [place], type="SYSTEM"))
+    with statements(1):
+        send(client, webhook)
+    assert WebhookEvent.objects.filter(outcome="ignored", reason="system message").exists()
+
+
+def test_a_repeat_stores_nothing(client: Client, world: World, place: Conversation) -> None:
     webhook = next(notifications(world, [place]))
     send(client, webhook)
-    with statements(1 + BEGIN_AND_COMMIT):
+    with statements(2 + BEGIN_AND_COMMIT):  # not plain; the event is known
         send(client, webhook)
 
 
