@@ -1,10 +1,12 @@
 """The backend that `config/settings.py` names."""
 
 import select
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from django.db.backends.postgresql import base
 from psycopg import Connection, OperationalError
+from psycopg.types.datetime import TimestamptzLoader
 
 server_cursor: Any = base.ServerBindingCursor
 
@@ -21,15 +23,32 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection = self.pool.getconn()
         return connection
 
-    def prepared_cursor(self) -> Any:
-        """Return a cursor whose statements PostgreSQL parses and plans once per connection, not each time.
+    def fetch(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement that returns rows, which PostgreSQL parses and plans once per connection, not each time.
 
-        The ORM's own cursors cannot: they send a new text for every value.
+        The ORM's own cursors cannot: they send a new text for every value. Their wrappers take a fifth to a third
+        of the time, so they come in only where somebody watches them.
         """
         this: Any = self  # whose stubs lack a part
         this.ensure_connection()
+        this.validate_thread_sharing()
+        this.validate_no_broken_transaction()
         with this.wrap_database_errors:
-            return this._prepare_cursor(server_cursor(this.connection))
+            cursor = prepared_cursor(this.connection)
+            if this.queries_logged or this.execute_wrappers:
+                cursor = this._prepare_cursor(cursor)
+            cursor.execute(sql, params)
+            return cast(list[tuple[Any, ...]], cursor.fetchall())
+
+
+def prepared_cursor(connection: Any) -> Any:
+    """Return a connection's cursor for prepared statements, which reads times with psycopg's own fast loader."""
+    try:
+        return connection.prepared_cursor
+    except AttributeError:
+        cursor = connection.prepared_cursor = server_cursor(connection)
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)  # in the time zone of the connection
+        return cursor
 
 
 def is_alive(connection: "Connection[Any]") -> bool:

@@ -2,7 +2,11 @@
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import DataError, OperationalError, connection, transaction
+from django.db.transaction import TransactionManagementError
+
+from messaging.models import WebhookEvent
+from portals.rows import Columns, fetch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,11 +46,33 @@ def test_a_connection_that_the_server_has_cut_is_replaced_unnoticed() -> None:
 def test_prepared_statements_survive_a_new_connection() -> None:
     for _time in range(2):
         for number in range(5):
-            with connection.prepared_cursor() as cursor:
-                cursor.execute("SELECT %s::int", [number])
-                assert cursor.fetchone() == (number,)
+            assert fetch("SELECT %s::int", [number]) == [(number,)]
         connection.close()
         cut_all_connections()
+
+
+def test_errors_of_hand_written_statements_are_those_of_the_orm() -> None:
+    with transaction.atomic():
+        with pytest.raises(DataError), transaction.atomic(savepoint=False):
+            fetch("SELECT 1 / %s::int", [0])
+        with pytest.raises(TransactionManagementError):
+            fetch("SELECT %s::int", [1])
+    cut_all_connections()
+    with pytest.raises(OperationalError):
+        fetch("SELECT %s::int", [1])
+    connection.close_if_unusable_or_obsolete()  # as between two tasks
+    assert fetch("SELECT %s::int", [1]) == [(1,)]
+
+
+def test_a_row_reads_as_the_orm_reads_it() -> None:
+    WebhookEvent.objects.create(source="uspacy", key="1", payload="{}")
+    columns = Columns(event=WebhookEvent)
+    [row] = fetch(f"SELECT {columns} FROM messaging_webhookevent event WHERE key = %s", ["1"])
+    [read], stored = columns.read(row), WebhookEvent.objects.get()
+    states = [vars(event).pop("_state") for event in (read, stored)]
+    assert vars(read) == vars(stored)
+    assert read.received_at.tzinfo is stored.received_at.tzinfo
+    assert [(state.db, state.adding) for state in states] == [("default", False)] * 2
 
 
 def test_a_connection_that_is_used_again_costs_no_statement(django_assert_num_queries) -> None:
