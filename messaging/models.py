@@ -181,8 +181,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         newer = Delivery.objects.filter(message=OuterRef("message"), kind=OuterRef("kind"), id__gt=OuterRef("id"))
         return self.filter(~Exists(newer), status=Delivery.Status.FAILED)
 
-    def due(self) -> "DeliveryQuerySet":
-        return self.filter(available_at__lte=Now())
+    def due(self, since: timedelta = timedelta(0)) -> "DeliveryQuerySet":
+        """Open ones whose time has come, `since` ago or more."""
+        return self.unsettled().filter(available_at__lte=Now() - since)
+
+    def unsettled(self) -> "DeliveryQuerySet":
+        """Open ones, by the index of their times."""
+        return self.open().filter(settled_at=None)
 
     def deliverable(self) -> "DeliveryQuerySet":
         """Those that wait for no person's help (the query for an empty `Delivery.waits_for`)."""
@@ -252,7 +257,8 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["chat", "destination", "id"], condition=Q(status="open"), name="delivery_lane"),
-            models.Index(fields=["available_at"], condition=Q(status="open"), name="delivery_due"),
+            # By a condition of its own: no prepared plan for a lane may take it, and read through all that waits.
+            models.Index(fields=["available_at"], condition=Q(settled_at=None), name="delivery_unsettled"),
             models.Index(fields=["-id"], condition=Q(status="failed"), name="delivery_failed"),
             models.Index(fields=["-settled_at"], condition=Q(status="failed"), name="delivery_failed_at"),
             by_time("settled_at", name="delivery_settled"),
@@ -287,8 +293,9 @@ class Delivery(models.Model):
         if not portal.is_active:
             return gettext("The app has to be installed again on %(portal)s.") % {"portal": portal.domain}
         if self.to_uspacy:
-            told = gettext("The line %(line)s has to be connected to Uspacy.") % {"line": line.name}
-            return "" if line.uspacy_id else told
+            if line.uspacy_id:
+                return ""
+            return gettext("The line %(line)s has to be connected to Uspacy.") % {"line": line.name}
         if line.status == line.Status.ACTIVE or line.is_closed:
             return ""
         why = line.error or line.get_status_display().lower()

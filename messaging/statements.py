@@ -105,16 +105,20 @@ HEADS = f"""
     ORDER BY delivery.destination DESC
 """
 
-CLAIM = """
+# A row is to be found by its id. Said plainly, `status = 'open'` would allow an index of all that is open instead,
+# and a plan that was prepared while that was little would read through it when it is much.
+IS_OPEN = "status || '' = 'open'"
+
+CLAIM = f"""
     UPDATE messaging_delivery
     SET attempts = attempts + 1, in_hand = true, available_at = statement_timestamp() + %s
-    WHERE id = %s AND attempts = %s AND status = 'open' AND available_at <= statement_timestamp()
+    WHERE id = %s AND attempts = %s AND {IS_OPEN} AND available_at <= statement_timestamp()
     RETURNING id
 """
 
-SETTLE_SENT = """
+SETTLE_SENT = f"""
     UPDATE messaging_delivery SET status = 'sent', error = '', settled_at = statement_timestamp()
-    WHERE id = %s AND attempts = %s AND status = 'open'
+    WHERE id = %s AND attempts = %s AND {IS_OPEN}
     RETURNING message_id, NOT EXISTS (
         SELECT FROM messaging_delivery other
         WHERE other.chat_id = messaging_delivery.chat_id AND other.status = 'open'

@@ -9,7 +9,6 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import close_old_connections
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging import announcer, delivery, figures, late_files, topics
@@ -75,7 +74,7 @@ def stop_draining(**kwargs: Any) -> None:
 @shared_task
 def sweep() -> None:
     """Every few seconds: announce the chats whose turn has come and whose announcement, if any, was lost."""
-    lanes = Delivery.objects.heads().deliverable().filter(available_at__lte=Now() - GRACE)
+    lanes = Delivery.objects.heads().deliverable().due(GRACE)
     announcer.publish(lanes.order_by("available_at").values_list("chat_id", flat=True)[:SWEEP_LIMIT])
 
 

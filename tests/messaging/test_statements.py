@@ -1,5 +1,8 @@
 """How many statements a message costs: what was measured once stays so (docs/performance.md)."""
 
+import itertools
+import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,9 +10,12 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from messaging import delivery, services
+from messaging.express import TAKE_FROM_CUSTOMER, TAKE_FROM_OPERATOR
 from messaging.models import Chat, Delivery, Message, WebhookEvent
+from messaging.statements import CLAIM, HEADS, SETTLE_BROUGHT
 from portals import services as portal_services
 from portals.models import Portal
 from tests.benchmarks.product import Conversation, Webhook, customers_messages, notifications
@@ -108,3 +114,50 @@ def test_a_long_lane_costs_no_more_than_a_short_one(place: Conversation) -> None
         services.enqueue(message, Delivery.Destination.USPACY, Delivery.Kind.EDIT)
     with statements(1):
         assert len(delivery._heads(place.chat.pk)) == 1
+
+
+@pytest.fixture
+def history(place: Conversation) -> None:
+    """Thousands of messages in other chats, and nothing that waits, as PostgreSQL knows by its statistics."""
+    line, now = place.chat.line, timezone.now()
+    chats = Chat.objects.bulk_create(
+        Chat(line=line, external_id=f"customer {number}", uspacy_id=uuid.uuid4()) for number in range(100)
+    )
+    messages = Message.objects.bulk_create(
+        Message(chat=chat, direction="in", uspacy_id=uuid.uuid4(), external_id=f"message {number}", status="sent")
+        for chat in chats
+        for number in range(40)
+    )
+    Delivery.objects.bulk_create(
+        Delivery(message=message, chat=message.chat, destination="uspacy", status="sent", settled_at=now)
+        for message in messages
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+
+
+@pytest.mark.parametrize(
+    ("statement", "indexes"),
+    [
+        (HEADS, {"delivery_lane"}),
+        (CLAIM, {"messaging_delivery_pkey"}),
+        (SETTLE_BROUGHT, {"messaging_delivery_pkey", "delivery_lane"}),
+        (TAKE_FROM_OPERATOR, {"message_unique_uspacy_id"}),
+        (TAKE_FROM_CUSTOMER, {"message_unique_external_id"}),
+    ],
+)
+def test_a_plan_prepared_while_nothing_waits_still_suits_when_much_does(
+    statement: str, indexes: set[str], history: None
+) -> None:
+    numbers, named = itertools.count(1), dict[str, str]()
+
+    def number(match: re.Match[str]) -> str:
+        key = match[1] or f"only here {match.start()}"
+        return named.setdefault(key, f"${next(numbers)}")
+
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (GENERIC_PLAN) " + re.sub(r"%(?:\((\w+)\))?s", number, statement))
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    used = set(re.findall(r"using (\w+) on messaging_(?:delivery|message)\b", plan))
+    assert used - {"messaging_message_pkey", "message_queued"} == indexes, plan
+    assert not re.search(r"Seq Scan on messaging_(delivery|message)\b", plan), plan
