@@ -42,7 +42,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _outbox() -> Outbox:
     # By the time they are due, which is an index: what waits for somebody is overdue for the longest.
-    first = Delivery.objects.unsettled().order_by("available_at")[: ENOUGH + 1]
+    first = Delivery.objects.waiting().order_by("available_at")[: ENOUGH + 1]
     waiting = first.aggregate(count=Count("pk"), oldest=Min("created_at"))
     since = timezone.now().replace(second=0, microsecond=0) - DAY
     return Outbox(

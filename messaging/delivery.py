@@ -294,7 +294,7 @@ def release(deliveries: DeliveryQuerySet) -> None:
 
     What waits no longer than the longest lease may be in a worker's hands, and stays as it is.
     """
-    deliveries.open().filter(available_at__gt=Now() + STEP_LEASE).update(available_at=Now())
+    deliveries.waiting().filter(available_at__gt=Now() + STEP_LEASE).update(available_at=Now())
 
 
 def expire_held() -> int:

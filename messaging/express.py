@@ -9,32 +9,40 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from externallines.channels.base import MessageReceived
 from externallines.models import ExternalLine
 from messaging import announcer, chats, services
 from messaging.models import Delivery, Message, WebhookEvent
-from messaging.statements import INSERT_DELIVERY, INSERT_MESSAGE, NEWEST, values_of
+from messaging.statements import (
+    AS_OPERATORS_SAY,
+    INSERT_DELIVERY,
+    INSERT_MESSAGE,
+    INTO_EVENTS,
+    NEWEST,
+    values_of,
+)
 from messaging.uspacy_events import Action, OperatorMessage
 from portals.rows import fetch
 
 
-def _taking(chat: str) -> str:
-    """Return the statement that stores a message in one chat, which comes after `UPDATE messaging_chat chat SET`.
+def _taking(which: str) -> str:
+    """Return the statement that stores a message in the chat of an UPDATE that ends with `which`.
 
-    It locks the chat first, so that the ids of messages and deliveries rise in the order of commits. If another is
-    storing the same at this moment, the unique keys collide, and nothing is stored here.
+    It locks the chat first, so that the ids of messages and deliveries rise in the order of commits. The long way
+    stores its event before that: two copies of one event, one on each way, may lock each other out. PostgreSQL
+    ends that, and the sender repeats.
     """
     return f"""
         WITH chat AS (
             UPDATE messaging_chat chat SET {NEWEST}
-            {chat} AND NOT EXISTS (
+            {which} AND NOT EXISTS (
                 SELECT FROM messaging_webhookevent WHERE source = %(source)s AND key = %(key)s
             )
             RETURNING chat.id
         ), event AS (
-            INSERT INTO messaging_webhookevent (source, key, payload, received_at, outcome, reason, error, awaits)
+            {INTO_EVENTS}
             SELECT %(source)s, %(key)s, %(payload)s, %(received_at)s, 'accepted', '', '', '' FROM chat
             RETURNING id
         ), message AS ({INSERT_MESSAGE} RETURNING id, chat_id)
@@ -44,14 +52,13 @@ def _taking(chat: str) -> str:
 
 # Nobody has a message with such an id: whose chat it is in does not matter here, and one look at the index tells.
 # Of a range, PostgreSQL's prepared plan expects many, and would rather read through the chat.
-TAKE_FROM_OPERATOR = _taking("""
+TAKE_FROM_OPERATOR = _taking(f"""
     FROM externallines_externalline line JOIN portals_portal portal ON portal.id = line.portal_id
-    WHERE line.id = chat.line_id AND chat.uspacy_id = %(chat)s AND line.uspacy_id = %(line)s
-        AND portal.domain = %(domain)s AND portal.status <> 'uninstalled'
+    WHERE line.id = chat.line_id AND {AS_OPERATORS_SAY}
         AND coalesce(%(last)s < (
             SELECT uspacy_id FROM messaging_message WHERE uspacy_id >= %(first)s ORDER BY uspacy_id LIMIT 1
         ), true)
-""")
+""")  # noqa: S608  no part of it is from outside
 
 TAKE_FROM_CUSTOMER = _taking("""
     WHERE chat.id = %(chat)s AND NOT EXISTS (
@@ -62,8 +69,11 @@ TAKE_FROM_CUSTOMER = _taking("""
 
 
 def take_from_operator(event: WebhookEvent, written: OperatorMessage) -> bool:
-    """Store an event with the message that it brings; False, and nothing is stored, if that is not plain."""
-    if written.action is not Action.CREATE or written.files or written.parent_id:
+    """Store an event with the message that it brings; False, and nothing is stored, if that is not plain.
+
+    Raises IntegrityError, and nothing is stored, if another is storing the same at this moment.
+    """
+    if written.action is not Action.CREATE or written.files or written.parent_id or not written.line_id:
         return False
     first, last = services.ids_alike(written.id)
     chat = {"chat": written.chat_id, "line": written.line_id, "domain": written.domain}
@@ -72,7 +82,7 @@ def take_from_operator(event: WebhookEvent, written: OperatorMessage) -> bool:
 
 
 def take_from_customer(line: ExternalLine, event: WebhookEvent, received: MessageReceived) -> bool:
-    """Store an event with the message that it brings; False, and nothing is stored, if that is not plain."""
+    """Do the same with a customer's."""
     if received.media or received.reply_to or received.outgoing:
         return False
     chat = chats.known_by(line, received)
@@ -83,15 +93,12 @@ def take_from_customer(line: ExternalLine, event: WebhookEvent, received: Messag
 
 
 def _take(
-    statement: str, event: WebhookEvent, message: Message, towards: Delivery.Destination, **chat: Any
+    statement: str, event: WebhookEvent, message: Message, towards: Delivery.Destination, **where: Any
 ) -> bool:
     values = values_of(message, towards, wait=timedelta(0), customer_wrote_at=services.wrote_at(message))
     for name in ("source", "key", "payload", "received_at"):
         values[name] = getattr(event, name)
-    try:
-        rows = fetch(statement, values | chat)
-    except IntegrityError:
-        return False
+    rows = fetch(statement, values | where)
     for chat_id, _message_id in rows:
         transaction.on_commit(partial(announcer.announce, chat_id))
     return bool(rows)

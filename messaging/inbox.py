@@ -1,7 +1,10 @@
-"""Webhooks in: stored, then interpreted, in one transaction that is committed before we answer.
+"""Webhooks in: stored with all that comes of them, in one transaction that is committed before we answer.
 
 Interpretation is synchronous, so that order of arrival is order of rows. What we cannot interpret is kept as
 failed and can be processed again; a fault of the database rolls everything back and makes the sender repeat.
+
+Most of what comes needs no decision between two statements, so one is tried first, which is a transaction by
+itself and stores nothing if it does not fit (`express`). All else is stored, then interpreted.
 """
 
 import json
@@ -126,6 +129,10 @@ def _take(event: WebhookEvent, interpreter: Interpreter) -> list[str] | None:
     except Irrelevant as exc:
         _ignore(event, exc)
         return [] if statements.store_event(event) else None
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # the long way meets it again, and knows whether the event is here already
+        return None
 
 
 def _interpreter_of(event: WebhookEvent) -> Interpreter:

@@ -183,9 +183,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def due(self, since: timedelta = timedelta(0)) -> "DeliveryQuerySet":
         """Open ones whose time has come, `since` ago or more."""
-        return self.unsettled().filter(available_at__lte=Now() - since)
+        return self.waiting().filter(available_at__lte=Now() - since)
 
-    def unsettled(self) -> "DeliveryQuerySet":
+    def waiting(self) -> "DeliveryQuerySet":
         """Open ones, by the index of their times."""
         return self.open().filter(settled_at=None)
 

@@ -1,6 +1,6 @@
 """What happens in a chat: messages are recorded, edited, deleted, get a status, are sent again.
 
-Every function runs in one transaction that locks its chat, so that the order of arrival is the order of rows.
+What writes runs in one transaction that locks its chat, so that the order of arrival is the order of rows.
 """
 
 import uuid

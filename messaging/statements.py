@@ -21,12 +21,18 @@ HEAD = Columns(delivery=Delivery, message=Message, chat=Chat, line=ExternalLine,
 
 LOCK_CHAT = "SELECT id FROM messaging_chat WHERE id = %s FOR NO KEY UPDATE"
 
+# Only ever a chat of the portal that is named.
+AS_OPERATORS_SAY = """
+    chat.uspacy_id = %(chat)s AND line.uspacy_id = %(line)s
+    AND portal.domain = %(domain)s AND portal.status <> 'uninstalled'
+"""
+
 LOCK_CHAT_OF_OPERATOR = f"""
     SELECT {CHAT}
     FROM messaging_chat chat
     JOIN externallines_externalline line ON line.id = chat.line_id
     JOIN portals_portal portal ON portal.id = line.portal_id
-    WHERE chat.uspacy_id = %s AND line.uspacy_id = %s AND portal.domain = %s AND portal.status <> 'uninstalled'
+    WHERE {AS_OPERATORS_SAY}
     FOR NO KEY UPDATE OF chat
 """
 
@@ -75,8 +81,12 @@ APPEND_MESSAGE = f"""
     {INSERT_DELIVERY}
 """
 
-STORE_EVENT = """
+INTO_EVENTS = """
     INSERT INTO messaging_webhookevent (source, key, payload, received_at, outcome, reason, error, awaits)
+"""
+
+STORE_EVENT = f"""
+    {INTO_EVENTS}
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (source, key) DO NOTHING
     RETURNING id
@@ -107,7 +117,7 @@ HEADS = f"""
 
 # A row is to be found by its id. Said plainly, `status = 'open'` would allow an index of all that is open instead,
 # and a plan that was prepared while that was little would read through it when it is much.
-IS_OPEN = "status || '' = 'open'"
+IS_OPEN, IS_QUEUED = "status || '' = 'open'", "status || '' = 'queued'"
 
 CLAIM = f"""
     UPDATE messaging_delivery
@@ -129,7 +139,7 @@ SETTLE_SENT = f"""
 SETTLE_BROUGHT = f"""
     WITH settled AS ({SETTLE_SENT}), advanced AS (
         UPDATE messaging_message SET status = 'sent', error = ''
-        WHERE id IN (SELECT message_id FROM settled) AND status = 'queued'
+        WHERE id IN (SELECT message_id FROM settled) AND {IS_QUEUED}
     )
     SELECT message_id, is_last FROM settled
 """
@@ -170,7 +180,7 @@ def lock_chat(chat_id: int) -> None:
 
 def lock_chat_of_operator(domain: str, line_id: str, chat_id: uuid.UUID) -> Chat | None:
     """Return a chat as Uspacy names it, locked."""
-    rows = fetch(LOCK_CHAT_OF_OPERATOR, [chat_id, line_id, domain])
+    rows = fetch(LOCK_CHAT_OF_OPERATOR, {"chat": chat_id, "line": line_id, "domain": domain})
     return CHAT.read(rows[0])[0] if rows else None
 
 

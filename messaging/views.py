@@ -32,7 +32,7 @@ View = Callable[..., HttpResponseBase]
 
 
 def webhook(view: View) -> View:
-    """Make a view one that machines call: past the middleware for people (`RoutingMiddleware`)."""
+    """Make a view one that stores what machines send: past the middleware for people (`RoutingMiddleware`)."""
     wrapped: Any = try_later(view)
     wrapped.is_webhook = True
     return cast(View, wrapped)

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from externallines.channels.base import Contact, MessageReceived
+from externallines.channels.base import Contact, Media, MessageReceived
 from externallines.models import ExternalLine
 from messaging import express, inbox, operators, services, statements
 from messaging.models import Chat, Delivery, Message, WebhookEvent
@@ -69,6 +69,9 @@ def stored(chat: Chat) -> list[dict[str, Any]]:
     message = Message.objects.get(chat=chat)
     rows = [chat, message, Delivery.objects.get(message=message), WebhookEvent.objects.get(pk=message.event_id)]
     tables = [type(row).objects.filter(pk=row.pk).values().get() for row in rows]
+    assert tables[2]["available_at"] == tables[2]["created_at"], "it is due at once"
+    if not message.is_outbound:
+        assert message.uspacy_id == services.chosen_id(chat, message.external_id)
     assert abs(tables[0].pop("last_message_at") - message.created_at).total_seconds() < 0.001
     for own in ("name", "contact_id"):
         tables[0].pop(own)
@@ -129,7 +132,12 @@ def test_what_an_operator_changes_stores_nothing(chat: Chat, action: str) -> Non
 
 @pytest.mark.parametrize(
     "details",
-    [{"reply_to": "1"}, {"outgoing": True}, {"aliases": ["another name"]}],
+    [
+        {"media": [Media({}, "a.pdf")]},
+        {"reply_to": "1"},
+        {"outgoing": True},
+        {"aliases": ["another name"]},
+    ],
 )
 def test_what_a_customer_writes_otherwise_stores_nothing(chat: Chat, details: dict[str, Any]) -> None:
     assert not express.take_from_customer(chat.line, unstored(), customers_message(chat, **details))

@@ -76,6 +76,7 @@ def test_a_repeat_stores_nothing(client: Client, world: World, place: Conversati
     send(client, webhook)
     with statements(2 + BEGIN_AND_COMMIT):  # not plain; the event is known
         send(client, webhook)
+    assert Message.objects.filter(uspacy_id=webhook.id).count() == 1
 
 
 def test_a_customers_message_is_delivered(client: Client, place: Conversation) -> None:
@@ -161,3 +162,6 @@ def test_a_plan_prepared_while_nothing_waits_still_suits_when_much_does(
     used = set(re.findall(r"using (\w+) on messaging_(?:delivery|message)\b", plan))
     assert used - {"messaging_message_pkey", "message_queued"} == indexes, plan
     assert not re.search(r"Seq Scan on messaging_(delivery|message)\b", plan), plan
+    searched = re.findall(r"using \w+ on messaging_(?:delivery|message)\b.*\n\s+Index Cond: \(+(\w+)", plan)
+    assert set(searched) <= {"id", "chat_id", "uspacy_id", "external_id"}, plan
+    assert len(searched) == len(re.findall(r"using \w+ on messaging_(?:delivery|message)\b", plan)), plan

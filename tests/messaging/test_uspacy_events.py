@@ -413,7 +413,7 @@ def test_a_line_of_another_app_is_dropped(chat, untouched):
     assert dropped(event(externalLine="someone-elses")) == "not a line of ours"
 
 
-def test_an_empty_line_id_matches_no_line_that_is_still_connecting(db, untouched):
+def test_an_empty_line_id_matches_no_line_that_is_still_connecting(db, way, untouched):
     connect("acme.uspacy.ua", line_id="", uspacy_id=CHAT)
     untouched()
     assert dropped(event(externalLine={"id": None})) == "not on an external line"

@@ -280,6 +280,10 @@ def test_an_event_that_failed_is_not_taken_in_again_when_it_is_repeated(world, c
     assert WebhookEvent.objects.count() == 1
 
 
+def test_a_repeat_of_what_failed_is_known_as_one(db):
+    assert [inbox.receive_from_uspacy("key", "{]") for _time in range(3)] == [True, False, False]
+
+
 # The subscription
 
 
