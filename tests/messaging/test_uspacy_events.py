@@ -313,12 +313,9 @@ def way(request, monkeypatch):
 
 
 def interpret(value):
-    if (
-        Way.is_short
-        and operators.take(WebhookEvent(source="uspacy", key=uuid.uuid4().hex, payload="{}"), value) is not None
-    ):
-        return
-    operators.interpret(value)
+    unstored = WebhookEvent(source="uspacy", key=uuid.uuid4().hex, payload="{}")
+    if not Way.is_short or operators.take(unstored, value) is None:
+        operators.interpret(value)
 
 
 def connect(domain, line_id=LINE, **chat):
