@@ -20,6 +20,7 @@ from config.celery import app
 log = structlog.get_logger(__name__)
 
 DRAIN_CHAT = "messaging.tasks.drain_chat"
+QUEUE = "messages"
 EXPIRES_SECONDS = 60  # a wake-up that waited longer is stale: the sweep has announced its chat again
 CHATS_PER_WAKE_UP = 16  # Celery's own work for a task is more than the delivery of a message
 PAUSE = 0.025  # seconds between two publications
@@ -82,6 +83,13 @@ def publish(chat_ids: Iterable[int]) -> None:
     with app.producer_pool.acquire(block=True, timeout=5) as producer:
         while some := tuple(islice(waiting, CHATS_PER_WAKE_UP)):
             app.send_task(DRAIN_CHAT, some, producer=producer, expires=EXPIRES_SECONDS)
+
+
+def backlog() -> int:
+    """Return how many published wake-ups wait for a worker. OperationalError or OSError."""
+    with app.producer_pool.acquire(block=True, timeout=5) as producer:
+        declared = producer.channel.queue_declare(queue=QUEUE, durable=True)
+    return int(declared.message_count)
 
 
 _announcer = Announcer()

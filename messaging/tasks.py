@@ -73,8 +73,12 @@ def stop_draining(**kwargs: Any) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Every few seconds: announce the chats whose turn has come and whose announcement, if any, was lost."""
-    lanes = Delivery.objects.heads().deliverable().due(GRACE)
+    """Every few seconds: announce the chats whose turn has come and whose announcement, if any, was lost.
+
+    While announcements wait for a worker, only one that has expired counts as lost.
+    """
+    grace = timedelta(seconds=announcer.EXPIRES_SECONDS) if announcer.backlog() else GRACE
+    lanes = Delivery.objects.heads().deliverable().due(grace)
     announcer.publish(lanes.order_by("available_at").values_list("chat_id", flat=True)[:SWEEP_LIMIT])
 
 

@@ -7,8 +7,9 @@ Who is not admitted learns so at once, together with a time of its own to come b
 waiting lanes return one after the other and not all together.
 
 A window may be wide, and a remote may go dark at its widest: so none ever has more calls in flight than there
-are threads left for the others. Many may be dark at a time: so those known to be unwell share a quarter of the
-threads, and the well ones always have the rest.
+are threads left for the others, but for an eighth of all, lest many that are well send each other away. Many may
+be dark at a time: so those known to be unwell share a quarter of the threads, and the well ones always have the
+rest.
 
 A remote that says it is asked too much (429) is well: its gate only stays shut for as long as it asks.
 
@@ -138,7 +139,8 @@ class Gate:
     def _has_room(self) -> bool:
         if self._failures and _underway.probes >= max(1, threads / 4):
             return False
-        return len(self._in_flight) < min(self._window, threads - _underway.calls)
+        free = threads - _underway.calls
+        return free > 0 and len(self._in_flight) < min(self._window, max(free, threads / 8))
 
     def _leave(self, visit: Visit) -> None:
         with self._lock:

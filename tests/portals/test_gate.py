@@ -374,6 +374,20 @@ def test_no_remote_has_more_calls_in_flight_than_it_leaves_threads_to_the_others
     assert room(gate) == 4
 
 
+def test_many_well_remotes_do_not_send_each_other_away_while_each_has_its_eighth_of_the_threads(gate, monkeypatch):
+    monkeypatch.setattr(gates, "threads", 32)
+    remotes = [gate_for(f"busy {number}") for number in range(9)]
+    with ExitStack() as stack:
+        for remote in remotes:
+            for _ in range(3):
+                stack.enter_context(remote.admitted())  # 27 in all, which leaves 5 threads
+        assert [room(remote) for remote in remotes] == [1] * 9
+        stack.enter_context(remotes[0].admitted())
+        stack.enter_context(remotes[1].admitted())
+        assert [remote.delay() > 0 for remote in remotes] == [True] * 2 + [False] * 7
+        assert room(gate) == 3  # more threads there are not
+
+
 @pytest.mark.parametrize(("threads", "probes"), [(32, 8), (4, 1), (1, 1)])
 def test_all_remotes_that_are_unwell_share_a_quarter_of_the_threads(gate, monkeypatch, clock, threads, probes):
     monkeypatch.setattr(gates, "threads", threads)
