@@ -368,6 +368,11 @@ def test_the_sweep_announces_only_lanes_whose_turn_has_come(settings, chat):
     tasks.sweep()
     assert broker.llen("messages") == 1
     assert row.chat_id == chat.pk
+    tasks.sweep()
+    assert broker.llen("messages") == 1  # it waits for a worker, and so may others
+    Delivery.objects.filter(chat=chat).update(available_at=Now() - timedelta(seconds=90))
+    tasks.sweep()
+    assert broker.llen("messages") == 2  # the first would have expired by now
 
 
 def world_is_quiet(broker):
