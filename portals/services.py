@@ -98,27 +98,27 @@ def refresh_tokens(portal_id: int, *, stale_token: str | None = None) -> Portal:
     """
     portal = Portal.objects.get(pk=portal_id)
     if portal.is_active and stale_token in (None, portal.token):
-        portal = renew(portal)
+        portal = renew(portal.pk, portal.refreshed_at)
     if not portal.is_active:
         raise NeedsReinstall(portal.last_error or "The app has to be installed again on this portal.")
     return portal
 
 
 @transaction.atomic
-def renew(portal: Portal) -> Portal:
-    """Renew the token pair that a portal was read with, and return the portal as it is then.
+def renew(portal_id: int, refreshed_at: datetime | None) -> Portal:
+    """Renew the token pair that a portal got at `refreshed_at`, and return the portal as it is then.
 
     A refresh token works once, and two renewals at a time would lock us out: whoever comes second is told so at
     once and does not wait. Nothing else waits for a renewal, and a new installation wins over it.
 
     Raises RenewalInProgress, or another RemoteError if Uspacy cannot be reached.
     """
-    if not statements.claim_renewal(portal):
+    if not statements.claim_renewal(portal_id):
         raise RenewalInProgress("The portal's tokens are being renewed.", retry_after=1)
-    current = statements.read_portal(portal.pk)  # another renewal may have ended since
-    if current.is_active and current.token == portal.token:
-        _renew(current)
-    return current
+    portal = statements.read_portal(portal_id)
+    if portal.is_active and portal.refreshed_at == refreshed_at:  # else another renewal has ended since
+        _renew(portal)
+    return portal
 
 
 def _renew(portal: Portal) -> None:

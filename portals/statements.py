@@ -30,12 +30,12 @@ STORE_PAIR = """
 """
 
 
-def claim_renewal(portal: Portal) -> bool:
+def claim_renewal(portal_id: int) -> bool:
     """Become the only one to renew a portal's tokens until the transaction ends; False if another is at it.
 
     The lock is not the portal's row: an installation writes it, and must not wait until Uspacy has answered.
     """
-    [[claimed]] = fetch(CLAIM_RENEWAL, [portal.pk])
+    [[claimed]] = fetch(CLAIM_RENEWAL, [portal_id])
     return bool(claimed)
 
 

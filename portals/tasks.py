@@ -10,7 +10,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.utils import timezone
 
-from portals import services, statements
+from portals import services
 from portals.http import RemoteError
 from portals.models import Portal, PortalEvent, PortalQuerySet
 
@@ -56,11 +56,11 @@ def renew_tokens(*portal_ids: int) -> None:
     """
     portals = Portal.objects.active().filter(pk__in=portal_ids)
     due = portals.renewed_before(_half_a_day_ago()) | portals.expiring_before(_soon())
-    for portal_id in due.values_list("pk", flat=True):
+    for portal_id, refreshed_at in due.values_list("pk", "refreshed_at"):
         if _ending.is_set():
             return  # what is left is renewed before it expires
         try:
-            services.renew(statements.read_portal(portal_id))
+            services.renew(portal_id, refreshed_at)
         except RemoteError as exc:
             log.warning("token_renewal_failed", portal_id=portal_id, reason=str(exc))
         except Exception:  # a fault of ours, or of this portal's secrets: the others are not to wait for it

@@ -106,7 +106,7 @@ def test_an_operators_message_is_delivered(client: Client, world: World, place: 
 
 def test_tokens_are_renewed(portal: Portal) -> None:
     with statements(3 + BEGIN_AND_COMMIT):  # lock; portal; tokens and history
-        portal_services.renew(portal)
+        portal_services.renew(portal.pk, portal.refreshed_at)
 
 
 def test_a_long_lane_costs_no_more_than_a_short_one(place: Conversation) -> None:
