@@ -6,10 +6,10 @@ unwell shuts the gate for a while, after which one probe at a time goes through 
 Who is not admitted learns so at once, together with a time of its own to come back, so that a thousand
 waiting lanes return one after the other and not all together.
 
-A window may be wide, and a remote may go dark at its widest: so none ever has more calls in flight than there
-are threads left for the others, but for an eighth of all, lest many that are well send each other away. Many may
-be dark at a time: so those known to be unwell share a quarter of the threads, and the well ones always have the
-rest.
+A window may be wide, and a remote may go dark at its widest: so none has more calls in flight than there are
+threads left for the others. Many that are well would send each other away by that: so a remote may have an eighth
+of all threads, as long as more than a sixteenth is free. Many may be dark at a time: so those known to be unwell
+share a quarter of the threads, and the others have the rest.
 
 A remote that says it is asked too much (429) is well: its gate only stays shut for as long as it asks.
 
@@ -140,7 +140,8 @@ class Gate:
         if self._failures and _underway.probes >= max(1, threads / 4):
             return False
         free = threads - _underway.calls
-        return free > 0 and len(self._in_flight) < min(self._window, max(free, threads / 8))
+        most = max(free, threads / 8) if free > threads / 16 else free
+        return len(self._in_flight) < min(self._window, most)
 
     def _leave(self, visit: Visit) -> None:
         with self._lock:

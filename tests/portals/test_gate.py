@@ -385,7 +385,18 @@ def test_many_well_remotes_do_not_send_each_other_away_while_each_has_its_eighth
         stack.enter_context(remotes[0].admitted())
         stack.enter_context(remotes[1].admitted())
         assert [remote.delay() > 0 for remote in remotes] == [True] * 2 + [False] * 7
-        assert room(gate) == 3  # more threads there are not
+        assert room(gate) == 2
+
+
+def test_the_last_threads_are_kept_for_remotes_that_have_none_when_many_hang_at_once(gate, monkeypatch):
+    monkeypatch.setattr(gates, "threads", 32)
+    with ExitStack() as stack:
+        for number, calls in enumerate((8, 8, 8, 4, 2, 1)):
+            remote = gate_for(f"hanging {number}")
+            for _ in range(calls):
+                stack.enter_context(remote.admitted())
+            assert remote.delay() > 0
+        assert room(gate) == 1
 
 
 @pytest.mark.parametrize(("threads", "probes"), [(32, 8), (4, 1), (1, 1)])
