@@ -8,7 +8,9 @@ import structlog
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, reset_queries
+from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from messaging import announcer, delivery, figures, late_files, topics
@@ -47,12 +49,13 @@ def _drain(chat_id: int) -> None:
 
 
 def _drain_apart(chat_id: int) -> None:
-    """Drain a chat outside of a Celery task, which would log what it raises, and return its connection."""
+    """Drain a chat outside of a Celery task, which would log what it raises, and end as a request does."""
     try:
         _drain(chat_id)
     except Exception as exc:  # the sweep announces the chat again
         log.error("chat_not_drained", chat_id=chat_id, exc_info=exc)
     finally:
+        reset_queries()  # which DEBUG collects
         close_old_connections()
 
 
@@ -75,10 +78,12 @@ def stop_draining(**kwargs: Any) -> None:
 def sweep() -> None:
     """Every few seconds: announce the chats whose turn has come and whose announcement, if any, was lost.
 
-    While announcements wait for a worker, only one that has expired counts as lost.
+    While announcements wait for a worker, so may that of what nobody has touched since it came, until it expires.
     """
-    grace = timedelta(seconds=announcer.EXPIRES_SECONDS) if announcer.backlog() else GRACE
-    lanes = Delivery.objects.heads().deliverable().due(grace)
+    lanes = Delivery.objects.heads().deliverable().due(GRACE)
+    if announcer.backlog():
+        expired = Q(available_at__lte=Now() - timedelta(seconds=announcer.EXPIRES_SECONDS))
+        lanes = lanes.filter(expired | Q(available_at__gt=F("created_at")))
     announcer.publish(lanes.order_by("available_at").values_list("chat_id", flat=True)[:SWEEP_LIMIT])
 
 

@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from externallines.models import ExternalLine
-from messaging import delivery, services, tasks
+from messaging import announcer, delivery, services, tasks
 from messaging.models import Chat, Delivery, Message
 from portals import gate
 from portals.gate import gate_for
@@ -368,11 +369,42 @@ def test_the_sweep_announces_only_lanes_whose_turn_has_come(settings, chat):
     tasks.sweep()
     assert broker.llen("messages") == 1
     assert row.chat_id == chat.pk
+
+
+@pytest.mark.parametrize(
+    ("age", "due", "announced"),
+    [
+        (10, 10, False),  # its announcement may be what waits
+        (90, 90, True),  # that would have expired
+        (90, 10, True),  # a later attempt, which nobody has announced
+    ],
+)
+def test_while_announcements_wait_the_sweep_repeats_none_that_may_be_among_them(
+    settings, chat, age, due, announced
+):
+    import redis
+
+    broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
+    row = write(chat, "one")
+    assert world_is_quiet(broker)
+    created = timezone.now() - timedelta(seconds=age)
+    available = created + timedelta(seconds=age - due)
+    Delivery.objects.filter(pk=row.pk).update(created_at=created, available_at=available)
+    announcer.publish([chat.pk])
     tasks.sweep()
-    assert broker.llen("messages") == 1  # it waits for a worker, and so may others
-    Delivery.objects.filter(chat=chat).update(available_at=Now() - timedelta(seconds=90))
+    assert broker.llen("messages") == 1 + announced
+    broker.delete("messages")
     tasks.sweep()
-    assert broker.llen("messages") == 2  # the first would have expired by now
+    assert broker.llen("messages") == 1  # nothing waits any more
+
+
+@pytest.mark.parametrize("run", [lambda chat: tasks._drain_apart(chat.pk), lambda chat: tasks.sweep.apply()])
+def test_workers_keep_no_statements_that_debug_collects(chat, run):
+    with CaptureQueriesContext(connection):
+        write(chat, "one")
+        assert connection.queries_log
+        run(chat)
+        assert not connection.queries_log
 
 
 def world_is_quiet(broker):
