@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 import pytest
+import redis
 from django.db import connection, connections
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
@@ -352,10 +353,12 @@ def test_our_own_fault_is_tried_again_and_loses_nothing(partner, ann, chat, deli
     assert got(partner, ann) == ["hello"]
 
 
-def test_the_sweep_announces_only_lanes_whose_turn_has_come(settings, chat):
-    import redis
+@pytest.fixture
+def broker(settings):
+    return redis.Redis.from_url(settings.CELERY_BROKER_URL)
 
-    broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
+
+def test_the_sweep_announces_only_lanes_whose_turn_has_come(broker, chat):
     broker.delete("messages")
     row = write(chat, "announced, and lost")
     write(chat, "behind it")
@@ -379,12 +382,7 @@ def test_the_sweep_announces_only_lanes_whose_turn_has_come(settings, chat):
         (90, 10, True),  # a later attempt, which nobody has announced
     ],
 )
-def test_while_announcements_wait_the_sweep_repeats_none_that_may_be_among_them(
-    settings, chat, age, due, announced
-):
-    import redis
-
-    broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
+def test_while_announcements_wait_the_sweep_repeats_none_that_may_be_among_them(broker, chat, age, due, announced):
     row = write(chat, "one")
     assert world_is_quiet(broker)
     created = timezone.now() - timedelta(seconds=age)

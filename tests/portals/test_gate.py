@@ -362,16 +362,19 @@ def test_a_hanging_host_costs_one_attempt_at_a_time(gate):
         thread.join()
 
 
-def test_no_remote_has_more_calls_in_flight_than_it_leaves_threads_to_the_others(gate, monkeypatch):
-    monkeypatch.setattr(gates, "threads", 8)
+@pytest.mark.parametrize(("threads", "taken"), [(8, (4, 2, 1)), (32, (8, 8, 8, 4, 2, 1))])
+def test_no_remote_has_more_calls_in_flight_than_it_leaves_threads_to_the_others(
+    gate, monkeypatch, threads, taken
+):
+    monkeypatch.setattr(gates, "threads", threads)
     with ExitStack() as stack:
-        for number, calls in enumerate((4, 2, 1)):
+        for number, calls in enumerate(taken):
             remote = gate_for(f"hanging {number}")
             for _ in range(calls):
                 stack.enter_context(remote.admitted())
             assert remote.delay() > 0
         assert room(gate) == 1
-    assert room(gate) == 4
+    assert room(gate) == min(8, threads // 2)
 
 
 def test_many_well_remotes_do_not_send_each_other_away_while_each_has_its_eighth_of_the_threads(gate, monkeypatch):
@@ -386,17 +389,6 @@ def test_many_well_remotes_do_not_send_each_other_away_while_each_has_its_eighth
         stack.enter_context(remotes[1].admitted())
         assert [remote.delay() > 0 for remote in remotes] == [True] * 2 + [False] * 7
         assert room(gate) == 2
-
-
-def test_the_last_threads_are_kept_for_remotes_that_have_none_when_many_hang_at_once(gate, monkeypatch):
-    monkeypatch.setattr(gates, "threads", 32)
-    with ExitStack() as stack:
-        for number, calls in enumerate((8, 8, 8, 4, 2, 1)):
-            remote = gate_for(f"hanging {number}")
-            for _ in range(calls):
-                stack.enter_context(remote.admitted())
-            assert remote.delay() > 0
-        assert room(gate) == 1
 
 
 @pytest.mark.parametrize(("threads", "probes"), [(32, 8), (4, 1), (1, 1)])
