@@ -4,7 +4,6 @@ It knows rows and errors, no Celery and no wire format: `destinations` makes the
 during a call; a worker that dies leaves a lease that lapses, and its late return settles nothing.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,14 +17,24 @@ from django.db import InterfaceError, OperationalError, close_old_connections, t
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from externallines.channels.base import AccountProblem, AccountThrottled, Blocked, Doubtful, Receipt
+from externallines.channels.base import AccountProblem, AccountThrottled, Blocked, Receipt
 from externallines.services import report_problem
-from messaging import courtesies, dead_ends, destinations, failures, inbox, pacing, receipts, services, statements
+from messaging import (
+    courtesies,
+    dead_ends,
+    destinations,
+    failures,
+    inbox,
+    pacing,
+    receipts,
+    retries,
+    services,
+    statements,
+)
 from messaging.models import Chat, Delivery, DeliveryQuerySet
 from portals.gate import gate_for
-from portals.http import Busy, Refused, RemoteError, Unreachable
+from portals.http import Busy, Refused, Unreachable
 from portals.models import Portal
-from portals.services import NeedsReinstall
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -34,8 +43,6 @@ LEASE = timedelta(seconds=180)  # of a claim; longer than an attempt without fil
 STEP_LEASE = timedelta(seconds=600)  # of a step of a long attempt: a file is fetched and sent, each maybe twice
 FRESH_SECONDS = 10.0  # after a claim, in which nobody else can have it
 RUN_SECONDS = 20.0  # then the next chat gets the thread
-FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
-BLOCK_DOUBT = 60.0  # seconds between the failures that may mean that the customer cannot be reached any more
 EXPIRED_AT_ONCE = 500
 SETTLE_SECONDS = 600.0  # how long a result waits for a database that is away
 
@@ -81,7 +88,7 @@ def _attempt(delivery: Delivery) -> bool:
     except Exception as exc:  # a channel that is gone, credentials of another shape: a fault of ours
         return _claim(delivery) and bool(_settle_surely(partial(_settle_failure, delivery, exc)))
     if delay := receipts.held_for(delivery) or gate.delay() or pacing.delay(delivery):
-        return _postpone(delivery, delay, gave_up=gate.is_unwell and _has_expired(delivery))
+        return _postpone(delivery, delay, gave_up=gate.is_unwell and retries.has_expired(delivery))
     if not _claim(delivery):
         return False
     started = time.monotonic()
@@ -91,10 +98,10 @@ def _attempt(delivery: Delivery) -> bool:
         )
     except ClaimLost:
         outcome = "lost"
-    except Exception as exc:  # the one place that decides what a failure means
+    except Exception as exc:  # the one place where an attempt fails
         if isinstance(exc, AccountThrottled):
-            pacing.pause(delivery, exc.retry_after or FIRST_RETRY)
-        outcome = _settle_surely(partial(_settle_failure, delivery, _judge(delivery, exc)))
+            pacing.pause(delivery, exc.retry_after or retries.FIRST_RETRY)
+        outcome = _settle_surely(partial(_settle_failure, delivery, retries.judge(delivery, exc)))
     else:
         outcome = _settle_surely(partial(_settle_success, delivery, receipt))
         if receipt is not None:
@@ -210,30 +217,14 @@ def _settle_taken(delivery: Delivery, receipt: Receipt) -> bool:
     return True
 
 
-def _judge(delivery: Delivery, exc: Exception) -> Exception:
-    """Return what a failure is to be taken for, after those before it, and count it with them."""
-    if isinstance(exc, Busy):
-        return exc  # nothing was tried
-    kind = dead_ends.kind_of(exc)
-    delivery.in_a_row = delivery.in_a_row + 1 if delivery.failure == kind else 1
-    delivery.failure = kind
-    if isinstance(exc, Doubtful) and delivery.in_a_row > exc.tolerated:
-        return exc.final
-    if isinstance(exc, destinations.Unheard):
-        if delivery.ambiguous:  # a messenger without idempotency keys gets one repeat, no more
-            return destinations.MayHaveArrived(f"It may or may not have arrived: {exc}", code=exc.code)
-        delivery.ambiguous = True
-    return exc
-
-
 @transaction.atomic
 def _settle_failure(delivery: Delivery, exc: Exception) -> str:
     services.lock(delivery.chat_id)
-    delivery.error = _sentence(exc)
+    delivery.error = retries.reason(exc)
     if isinstance(exc, AccountProblem) and delivery.in_a_row > exc.tolerated:
         report_problem(delivery.chat.line, delivery.error)
-    if _may_try_again(delivery, exc):
-        delay = _delay(delivery, exc)
+    if retries.may_try_again(delivery, exc):
+        delay = retries.delay(delivery, exc)
         kept = _ours(delivery).update(
             available_at=Now() + timedelta(seconds=delay),
             error=delivery.error,
@@ -250,43 +241,6 @@ def _settle_failure(delivery: Delivery, exc: Exception) -> str:
         Chat.objects.filter(pk=delivery.chat_id).update(blocked=True)
     failures.tell(delivery, delivery.error)
     return "failed"
-
-
-def _may_try_again(delivery: Delivery, exc: Exception) -> bool:
-    """Our own faults are mended by a new release: they are worth another attempt, too."""
-    final = isinstance(exc, RemoteError) and not exc.retryable
-    if final or _is_held(delivery, exc) or not _has_expired(delivery):
-        return not final
-    delivery.error = f"{delivery.error} {_gave_up()}"
-    return False
-
-
-def _sentence(exc: Exception) -> str:
-    if isinstance(exc, RemoteError):
-        return str(exc)[:2000]
-    log.error("delivery_fault", exc_info=exc)
-    return "An internal error, which the logs explain."
-
-
-def _is_held(delivery: Delivery, exc: Exception) -> bool:
-    """Whether a person has to mend the portal or the line before the lane can go on."""
-    if isinstance(exc, AccountProblem):
-        return delivery.in_a_row > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
-    return isinstance(exc, NeedsReinstall)
-
-
-def _delay(delivery: Delivery, exc: Exception) -> float:
-    """Return the seconds until the next attempt: what the other side asks for, else exponential with jitter."""
-    if isinstance(exc, Busy):
-        return exc.retry_after or FIRST_RETRY
-    if _is_held(delivery, exc):
-        return 0.0  # it goes on the moment that is mended
-    backoff = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(delivery.attempts - 1, 20))
-    backoff *= random.uniform(0.8, 1.2)  # noqa: S311  no secret
-    asked = exc.retry_after if isinstance(exc, RemoteError) else None
-    if asked is None and isinstance(exc, Doubtful) and isinstance(exc.final, Blocked):
-        asked = BLOCK_DOUBT
-    return max(backoff, asked or 0.0)
 
 
 def release(deliveries: DeliveryQuerySet) -> None:
@@ -327,14 +281,5 @@ def _expire_held_heads() -> int:
     )
     claimed = [delivery for delivery in held if _claim(delivery)]
     for delivery in claimed:
-        _settle_failure(delivery, HeldTooLong(f"{delivery.waits_for} {_gave_up()}"))
+        _settle_failure(delivery, HeldTooLong(f"{delivery.waits_for} {retries.gave_up()}"))
     return len(claimed)
-
-
-def _has_expired(delivery: Delivery) -> bool:
-    """Whether it has been tried for long enough."""
-    return timezone.now() - delivery.triable_since > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
-
-
-def _gave_up() -> str:
-    return f"Given up after {settings.DELIVERY_MAX_AGE_HOURS} hours."

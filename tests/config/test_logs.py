@@ -20,7 +20,7 @@ from django.test import Client
 
 from config.logs import MASK, mask
 from messaging import services as messaging_services
-from messaging.models import Attachment, Delivery, Message
+from messaging.models import Attachment, Delivery, Message, WebhookEvent
 from messaging.transfer import attachment_url
 from portals import services
 from portals.http import RemoteError
@@ -225,6 +225,20 @@ def test_a_successful_request_is_a_single_line(client: Client, lines: Lines) -> 
     client.get("/health/live")
     [line] = lines()
     assert (line["event"], line["request"], line["code"]) == ("request_finished", "GET /health/live", 200)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_webhook_has_a_line_only_where_nothing_was_stored(client: Client, world: World, lines: Lines) -> None:
+    def post(envelope: dict[str, Any]) -> dict[str, Any]:
+        before = len(lines())
+        client.post("/webhooks/uspacy", envelope, "application/json")
+        return {line["event"]: line for line in lines()[before:]}
+
+    envelope = world.sns.envelope({"event": "of no interest"})
+    assert post(envelope) == {}
+    assert WebhookEvent.objects.get().key == envelope["MessageId"]
+    assert post(envelope).keys() == {"webhook_repeated"}
+    assert post(envelope | {"Message": "forged"})["request_finished"]["code"] == 403
 
 
 @pytest.mark.django_db

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from externallines.models import ExternalLine
-from messaging import announcer, delivery, services, tasks
+from messaging import announcer, delivery, retries, services, tasks
 from messaging.models import Chat, Delivery, Message
 from portals import gate
 from portals.gate import gate_for
@@ -169,7 +169,7 @@ def test_waits_grow_exponentially_and_stay_under_a_quarter_of_an_hour():
     waits = []
     for attempts in range(1, 40):
         row = Delivery(attempts=attempts)
-        waits.append(delivery._delay(row, RuntimeError()))
+        waits.append(retries.delay(row, RuntimeError()))
     assert 1.6 <= waits[0] <= 2.4
     assert 3.2 <= waits[1] <= 4.8
     assert max(waits) <= 15 * 60 * 1.2
