@@ -38,6 +38,8 @@ def upload_attachments(delivery: Delivery, client: UspacyClient, still_ours: Cal
 
     Raises RemoteError while another attempt may still bring them.
     """
+    if not delivery.has_files:
+        return []
     attachments = list(delivery.message.attachments.all())
     missing = [attachment for attachment in attachments if not attachment.uspacy_file and not attachment.retry_at]
     for attachment in missing:

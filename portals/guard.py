@@ -4,10 +4,12 @@ A name is resolved here, every address it has is checked, and the connection goe
 there is no second resolution that could answer differently. The name stays what TLS verifies.
 """
 
+import re
 import socket
 import threading
 import time
 from concurrent.futures import Future
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -17,6 +19,9 @@ from urllib3.util import parse_url
 from portals.remote import ForbiddenAddress, Unreachable
 
 PORTS = (443, 8443)
+URLS_KEPT = 1_024
+
+_NOT_IN_URLS = re.compile(r"[\\\s]")
 
 _NOT_PUBLIC = (  # beyond what ipaddress knows, which differs between versions of Python
     ip_network("192.0.0.0/24"),  # protocol assignments; Oracle Cloud's metadata service
@@ -45,6 +50,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
 
 
+@lru_cache(URLS_KEPT)  # most calls go to few URLs, and the answer is always the same
 def check_url(url: str, *, private: bool) -> tuple[str, int]:
     """Return host and port of a URL that we may call, as far as can be told without DNS.
 
@@ -58,7 +64,7 @@ def check_url(url: str, *, private: bool) -> tuple[str, int]:
         raise ForbiddenAddress("The address has to begin with https://.")
     if parts.auth is not None:
         raise ForbiddenAddress("The address must not contain a user name or password.")
-    if not parts.host or "\\" in url or any(char.isspace() for char in url):
+    if not parts.host or _NOT_IN_URLS.search(url):
         raise ForbiddenAddress("The address is not a valid URL.")
     port = parts.port if parts.port is not None else (443 if parts.scheme == "https" else 80)
     if not private and port not in PORTS:

@@ -8,7 +8,7 @@ import weakref
 from contextlib import suppress
 from typing import Any
 
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
@@ -133,6 +133,16 @@ class Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Return the pool of a host: there are no proxies, and one TLS context for all."""
         return self.poolmanager.connection_from_url(str(request.url))
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        """Return what stands in the first line of a request; to a proxy it would be the whole URL."""
+        return request.path_url
+
+    def build_response(self, request: PreparedRequest, raw: Any) -> Response:
+        """Return an answer to be read as `raw`: without the cookies and the guess at its encoding."""
+        response = Response()
+        response.request, response.status_code, response.raw = request, raw.status, raw
+        return response
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
         """Leave it to the TLS context, which verifies; requests would read the authorities each time."""
