@@ -31,8 +31,7 @@ class ContentLengthMiddleware:
 class RequestLogMiddleware:
     """Write a line for each request; all that is logged during it has its `request_id` and `ip`.
 
-    What a webhook brought is stored with its payload and outcome. The line that repeats it, an eighth of the time
-    of the whole request, is one for debugging.
+    That of a webhook whose events were stored is for debugging: their rows have the payload and what became of it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -67,7 +66,7 @@ class RoutingMiddleware:
             other = path[:-1] if path.endswith("/") else f"{path}/"
             if match := _match(other):
                 request.path_info = other
-        if match and _is_webhook(match):
+        if match and getattr(match.func, "is_webhook", False):
             request.resolver_match = match
             return cast(HttpResponse, match.func(request, *match.args, **match.kwargs))
         return self.get_response(request)
@@ -93,12 +92,7 @@ def client_address(request: HttpRequest) -> str | None:
 def _level(request: HttpRequest, status: int) -> int:
     if status >= 400:
         return logging.ERROR if status >= 500 else logging.WARNING
-    is_stored = request.method == "POST" and _is_webhook(request.resolver_match)
-    return logging.DEBUG if is_stored else logging.INFO
-
-
-def _is_webhook(match: ResolverMatch | None) -> bool:
-    return getattr(match and match.func, "is_webhook", False)
+    return logging.DEBUG if getattr(request, "is_stored", False) else logging.INFO
 
 
 def _user_id(request: HttpRequest) -> int | None:

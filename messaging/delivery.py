@@ -1,4 +1,4 @@
-"""The lane engine: claim, attempt, settle, back off.
+"""The lane engine: claim, attempt, settle; `retries` says what a failure means.
 
 It knows rows and errors, no Celery and no wire format: `destinations` makes the calls. Nothing is locked
 during a call; a worker that dies leaves a lease that lapses, and its late return settles nothing.
@@ -98,7 +98,7 @@ def _attempt(delivery: Delivery) -> bool:
         )
     except ClaimLost:
         outcome = "lost"
-    except Exception as exc:  # the one place where an attempt fails
+    except Exception as exc:  # the one place that catches what an attempt raises
         if isinstance(exc, AccountThrottled):
             pacing.pause(delivery, exc.retry_after or retries.FIRST_RETRY)
         outcome = _settle_surely(partial(_settle_failure, delivery, retries.judge(delivery, exc)))
@@ -220,10 +220,11 @@ def _settle_taken(delivery: Delivery, receipt: Receipt) -> bool:
 @transaction.atomic
 def _settle_failure(delivery: Delivery, exc: Exception) -> str:
     services.lock(delivery.chat_id)
-    delivery.error = retries.reason(exc)
+    delivery.error = retries.explain(exc)
     if isinstance(exc, AccountProblem) and delivery.in_a_row > exc.tolerated:
         report_problem(delivery.chat.line, delivery.error)
-    if retries.may_try_again(delivery, exc):
+    final = retries.is_final(exc)
+    if not final and retries.may_go_on(delivery, exc):
         delay = retries.delay(delivery, exc)
         kept = _ours(delivery).update(
             available_at=Now() + timedelta(seconds=delay),
@@ -234,6 +235,8 @@ def _settle_failure(delivery: Delivery, exc: Exception) -> str:
             in_hand=False,
         )
         return "waiting" if kept else "lost"
+    if not final:
+        delivery.error = f"{delivery.error} {retries.expiry_note()}"
     delivery.failure = dead_ends.kind_of(exc)
     if not failures.settle(_ours(delivery), delivery):
         return "lost"
@@ -281,5 +284,5 @@ def _expire_held_heads() -> int:
     )
     claimed = [delivery for delivery in held if _claim(delivery)]
     for delivery in claimed:
-        _settle_failure(delivery, HeldTooLong(f"{delivery.waits_for} {retries.gave_up()}"))
+        _settle_failure(delivery, HeldTooLong(f"{delivery.waits_for} {retries.expiry_note()}"))
     return len(claimed)

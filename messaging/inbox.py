@@ -106,7 +106,6 @@ def _receive(source: str, key: str, text: str, interpreter: Interpreter) -> bool
         if brought is None:
             with transaction.atomic():
                 if not statements.store_event(event):
-                    log.info("webhook_repeated", source=source, key=key)
                     return False
                 brought = _interpret(event, interpreter)
                 if event.outcome != WebhookEvent.Outcome.ACCEPTED:

@@ -15,8 +15,9 @@ from portals.services import NeedsReinstall
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY, LONGEST_RETRY = 2.0, 15 * 60.0  # seconds
-BLOCK_DOUBT = 60.0  # seconds between the failures that may mean that the customer cannot be reached any more
+FIRST_RETRY = 2.0  # seconds
+_LONGEST_RETRY = 15 * 60.0
+_BLOCK_DOUBT = 60.0  # seconds between the failures that may mean that the customer cannot be reached any more
 
 
 def judge(delivery: Delivery, exc: Exception) -> Exception:
@@ -35,19 +36,17 @@ def judge(delivery: Delivery, exc: Exception) -> Exception:
     return exc
 
 
-def may_try_again(delivery: Delivery, exc: Exception) -> bool:
-    """Whether another attempt is worth it, as after a fault of ours, too, which a new release mends.
-
-    What was tried for long enough is not, and says so in its `error`.
-    """
-    final = isinstance(exc, RemoteError) and not exc.retryable
-    if final or is_held(delivery, exc) or not has_expired(delivery):
-        return not final
-    delivery.error = f"{delivery.error} {gave_up()}"
-    return False
+def is_final(exc: Exception) -> bool:
+    """Whether another attempt would end the same; after a fault of ours it may not, as a new release mends it."""
+    return isinstance(exc, RemoteError) and not exc.retryable
 
 
-def reason(exc: Exception) -> str:
+def may_go_on(delivery: Delivery, exc: Exception) -> bool:
+    """Whether it has time for another attempt: what waits for a person has."""
+    return _is_held(delivery, exc) or not has_expired(delivery)
+
+
+def explain(exc: Exception) -> str:
     """Return what staff read of a failure; a fault of ours goes into the log."""
     if isinstance(exc, RemoteError):
         return str(exc)[:2000]
@@ -55,7 +54,7 @@ def reason(exc: Exception) -> str:
     return "An internal error, which the logs explain."
 
 
-def is_held(delivery: Delivery, exc: Exception) -> bool:
+def _is_held(delivery: Delivery, exc: Exception) -> bool:
     """Whether a person has to mend the portal or the line before the lane can go on."""
     if isinstance(exc, AccountProblem):
         return delivery.in_a_row > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
@@ -66,13 +65,13 @@ def delay(delivery: Delivery, exc: Exception) -> float:
     """Return the seconds until the next attempt: what the other side asks for, else exponential with jitter."""
     if isinstance(exc, Busy):
         return exc.retry_after or FIRST_RETRY
-    if is_held(delivery, exc):
+    if _is_held(delivery, exc):
         return 0.0  # it goes on the moment that is mended
-    backoff = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(delivery.attempts - 1, 20))
+    backoff = min(_LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(delivery.attempts - 1, 20))
     backoff *= random.uniform(0.8, 1.2)  # noqa: S311  no secret
     asked = exc.retry_after if isinstance(exc, RemoteError) else None
     if asked is None and isinstance(exc, Doubtful) and isinstance(exc.final, Blocked):
-        asked = BLOCK_DOUBT
+        asked = _BLOCK_DOUBT
     return max(backoff, asked or 0.0)
 
 
@@ -81,6 +80,6 @@ def has_expired(delivery: Delivery) -> bool:
     return timezone.now() - delivery.triable_since > timedelta(hours=settings.DELIVERY_MAX_AGE_HOURS)
 
 
-def gave_up() -> str:
+def expiry_note() -> str:
     """Return what staff read of a delivery that was tried, or held, for long enough."""
     return f"Given up after {settings.DELIVERY_MAX_AGE_HOURS} hours."

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from concurrent.futures import Future
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -19,7 +18,6 @@ from urllib3.util import parse_url
 from portals.remote import ForbiddenAddress, Unreachable
 
 PORTS = (443, 8443)
-URLS_KEPT = 1_024
 
 _NOT_IN_URLS = re.compile(r"[\\\s]")
 
@@ -50,7 +48,6 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
 
 
-@lru_cache(URLS_KEPT)  # most calls go to few URLs, and the answer is always the same
 def check_url(url: str, *, private: bool) -> tuple[str, int]:
     """Return host and port of a URL that we may call, as far as can be told without DNS.
 

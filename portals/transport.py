@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 import weakref
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -134,14 +135,14 @@ class Adapter(HTTPAdapter):
         """Return the pool of a host: there are no proxies, and one TLS context for all."""
         return self.poolmanager.connection_from_url(str(request.url))
 
-    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+    def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
         """Return what stands in the first line of a request; to a proxy it would be the whole URL."""
         return request.path_url
 
-    def build_response(self, request: PreparedRequest, raw: Any) -> Response:
-        """Return an answer to be read as `raw`: without the cookies and the guess at its encoding."""
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """Return an answer of which only `raw` is read: without URL, headers, cookies and encoding."""
         response = Response()
-        response.request, response.status_code, response.raw = request, raw.status, raw
+        response.request, response.status_code, response.raw = req, resp.status, resp
         return response
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:

@@ -125,7 +125,7 @@ class Toy(Channel):
 
     def split(self, headers: Headers, body: bytes) -> list[Update]:
         payload = parse_json(body)
-        return [Update(payload["key"], payload)]
+        return [Update(payload["key"], payload)] if payload else []
 
     def parse(self, payload: Any) -> list[Event]:
         return list(self.messenger.events[payload["key"]])

@@ -28,6 +28,7 @@ from portals.models import Portal
 from portals.services import NeedsReinstall
 from tests.simulators import Partner, World
 from tests.simulators.uspacy.tokens import integration_jwt
+from tests.toy import Messenger
 
 TOKEN = jwt.encode({"domain": "acme.uspacy.ua"}, "a-secret-of-the-tests-0123456789-abcdef", "HS256")
 WHSEC = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODk="
@@ -227,18 +228,51 @@ def test_a_successful_request_is_a_single_line(client: Client, lines: Lines) -> 
     assert (line["event"], line["request"], line["code"]) == ("request_finished", "GET /health/live", 200)
 
 
+def finished(lines: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    """The lines of requests: level, request and status."""
+    return [
+        (line["level"], line["request"], line["code"]) for line in lines if line["event"] == "request_finished"
+    ]
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_webhook_has_a_line_only_where_nothing_was_stored(client: Client, world: World, lines: Lines) -> None:
-    def post(envelope: dict[str, Any]) -> dict[str, Any]:
+def test_a_notification_whose_event_is_stored_has_a_line_for_debugging_only(
+    client: Client, world: World, lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    def post(envelope: dict[str, Any]) -> list[tuple[str, str, int]]:
         before = len(lines())
         client.post("/webhooks/uspacy", envelope, "application/json")
-        return {line["event"]: line for line in lines()[before:]}
+        return finished(lines()[before:])
 
     envelope = world.sns.envelope({"event": "of no interest"})
-    assert post(envelope) == {}
+    assert post(envelope) == []
     assert WebhookEvent.objects.get().key == envelope["MessageId"]
-    assert post(envelope).keys() == {"webhook_repeated"}
-    assert post(envelope | {"Message": "forged"})["request_finished"]["code"] == 403
+    assert post(envelope) == [("info", "POST /webhooks/uspacy", 200)]  # it is here already
+    assert post(envelope | {"Message": "forged"}) == [("warning", "POST /webhooks/uspacy", 403)]
+    with caplog.at_level("DEBUG"):
+        assert post(world.sns.envelope({})) == [("debug", "POST /webhooks/uspacy", 200)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_messengers_call_of_which_nothing_is_stored_has_a_line(toy: Messenger, lines: Lines) -> None:
+    assert toy.line
+    request = f"POST /webhooks/lines/{toy.line.key}"
+    toy.writes("Hello")
+    assert finished(lines()) == []
+    toy.call({"key": next(iter(toy.events))})  # again
+    assert finished(lines()) == [("info", request, 202)]
+    toy.call({})  # of something that does not concern us
+    assert finished(lines()) == [("info", request, 202)] * 2
+    assert WebhookEvent.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_any_other_post_that_succeeds_has_a_line(client: Client, settings: Any, lines: Lines) -> None:
+    secret = settings.USPACY_CLIENT_SECRETS[0]
+    token = jwt.encode({"exp": 4_000_000_000}, secret, "HS256", {"domain": "acme.uspacy.ua"})
+    body = {"token": token, "refresh_token": "refresh", "expiry_date": 4_000_000_000}
+    client.post("/portals/install", body, "application/json")
+    assert finished(lines()) == [("info", "POST /portals/install", 200)]
 
 
 @pytest.mark.django_db

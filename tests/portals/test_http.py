@@ -645,6 +645,7 @@ def test_localhost_is_refused_when_it_is_called():
         "https://example.com\\@127.0.0.1/",
         "https://exa mple.com/",
         "https://example.com/\r\nHost: x",
+        *(f"https://example.com/a{white}b" for white in "\x1c\x85\xa0\u2028"),
     ],
 )
 def test_a_url_we_would_not_call_is_refused(url):
