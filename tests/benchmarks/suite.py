@@ -1,6 +1,7 @@
 """The benchmarks in their order, on a running stack."""
 
 import itertools
+import re
 import time
 from contextlib import suppress
 from functools import partial
@@ -102,7 +103,11 @@ class Suite:
         """Start a second web process for the views of `reference`, and return its port."""
         port = free_port()
         own = {"PORT": str(port), "DJANGO_SETTINGS_MODULE": "tests.benchmarks.reference"}
-        self._start("web", REFERENCE, own)
+        # Each of its threads keeps a connection to PostgreSQL, which has no room for as many as the product's.
+        self._stack.commands[REFERENCE] = re.sub(
+            r"(?<=--blocking-threads )\d+", str(load.CONNECTIONS), self._stack.commands["web"]
+        )
+        self._start(REFERENCE, REFERENCE, own)
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until:
             with suppress(requests.ConnectionError):
