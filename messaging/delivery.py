@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, t
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from externallines.channels.base import AccountProblem, AccountThrottled, Blocked, Receipt
+from externallines.channels.base import AccountThrottled, Blocked, Receipt
 from externallines.services import report_problem
 from messaging import (
     courtesies,
@@ -221,7 +221,7 @@ def _settle_taken(delivery: Delivery, receipt: Receipt) -> bool:
 def _settle_failure(delivery: Delivery, exc: Exception) -> str:
     services.lock(delivery.chat_id)
     delivery.error = retries.explain(exc)
-    if isinstance(exc, AccountProblem) and delivery.in_a_row > exc.tolerated:
+    if retries.needs_owner(delivery, exc):
         report_problem(delivery.chat.line, delivery.error)
     final = retries.is_final(exc)
     if not final and retries.may_go_on(delivery, exc):

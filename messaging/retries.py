@@ -54,11 +54,14 @@ def explain(exc: Exception) -> str:
     return "An internal error, which the logs explain."
 
 
+def needs_owner(delivery: Delivery, exc: Exception) -> bool:
+    """Whether the line's owner has to mend its account: the messenger has said so more often than by mistake."""
+    return isinstance(exc, AccountProblem) and delivery.in_a_row > exc.tolerated
+
+
 def _is_held(delivery: Delivery, exc: Exception) -> bool:
-    """Whether a person has to mend the portal or the line before the lane can go on."""
-    if isinstance(exc, AccountProblem):
-        return delivery.in_a_row > exc.tolerated and not delivery.to_uspacy  # whose lane waits for no messenger
-    return isinstance(exc, NeedsReinstall)
+    """Whether the lane waits for a person: to mend the portal or, where it leads to the customer, the line."""
+    return isinstance(exc, NeedsReinstall) or (needs_owner(delivery, exc) and not delivery.to_uspacy)
 
 
 def delay(delivery: Delivery, exc: Exception) -> float:

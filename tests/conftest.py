@@ -57,6 +57,13 @@ def _fresh_gates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def broker() -> Iterator[redis.Redis]:
+    """A client of the broker, to look into its queues."""
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL) as broker:
+        yield broker
+
+
+@pytest.fixture
 def world(live_server: Any, settings: Any) -> Iterator[World]:
     """The stand-in Uspacy, SNS and messengers, with the app configured for them."""
     world = World(

@@ -4,7 +4,6 @@ from datetime import timedelta
 from importlib import import_module
 
 import pytest
-import redis
 from django.apps import apps
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -100,8 +99,7 @@ def test_the_lines_that_waited_longest_come_first(portal, line):
     assert health.due(2) == [waiting[0].pk]
 
 
-def test_every_due_line_gets_a_task_of_its_own(settings, line):
-    broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
+def test_every_due_line_gets_a_task_of_its_own(broker, line):
     broker.delete("housekeeping")
     tasks.check_lines()
     [task] = broker.lrange("housekeeping", 0, -1)

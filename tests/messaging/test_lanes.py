@@ -7,7 +7,6 @@ from collections import defaultdict
 from datetime import timedelta
 
 import pytest
-import redis
 from django.db import connection, connections
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
@@ -351,11 +350,6 @@ def test_our_own_fault_is_tried_again_and_loses_nothing(partner, ann, chat, deli
     pass_time()
     deliver()
     assert got(partner, ann) == ["hello"]
-
-
-@pytest.fixture
-def broker(settings):
-    return redis.Redis.from_url(settings.CELERY_BROKER_URL)
 
 
 def test_the_sweep_announces_only_lanes_whose_turn_has_come(broker, chat):
